@@ -1,0 +1,135 @@
+/**
+ * Where jobs are kept: the contract every store fulfils. `conformance.ts` runs it on all of them; what a store cannot
+ * do stands in its capability row, as data, and a job type that needs it fails at boot.
+ */
+import type { JobsOptions, Processor, Queue, QueueEvents, Job as StoredJob, Worker } from 'bullmq';
+
+export interface Capabilities {
+  /** Delays are kept to better than a second. */
+  readonly exactDelays: boolean;
+  /** More than one process may use the store. `machine`: of one machine only. */
+  readonly manyProcesses: 'fleet' | 'machine';
+  /** What an accepted job survives, in words for `doctor` and the docs. */
+  readonly accepted: string;
+}
+
+export type BackendKind = 'embedded' | 'postgres' | 'redis';
+
+export const capabilities: Readonly<Record<BackendKind, Capabilities>> = {
+  embedded: {
+    exactDelays: true,
+    manyProcesses: 'machine',
+    accepted: 'row committed and flushed: survives the death of any process and of the machine, not of the disk',
+  },
+  postgres: {
+    exactDelays: true,
+    manyProcesses: 'fleet',
+    accepted:
+      'row committed (synchronous_commit): survives crash and power loss, not a fail-over to an asynchronous replica',
+  },
+  redis: {
+    exactDelays: true,
+    manyProcesses: 'fleet',
+    accepted:
+      'record in Redis: survives the death of a worker, and of redis-server as far as its AOF setting says; fail-over may lose it',
+  },
+};
+
+/** Our own facts of a job; they travel as `opts.jobfleet` so that `data` stays the bare payload. */
+export interface JobFacts {
+  readonly tenant: string;
+  /** Epoch ms; a job not started by then is `EXPIRED`. */
+  readonly startBy?: number;
+  /** Version of these facts. */
+  readonly v: 1;
+}
+
+export interface WorkerTuning {
+  readonly concurrency: number;
+  /** A claim holds this long unless renewed. Renewal is the caller's (`workers/leases.ts`): BullMQ's own is off. */
+  readonly leaseMs: number;
+  /** Wait before the next attempt in ms; −1 = no further attempt. BullMQ asks it once per failed attempt. */
+  readonly backoff: (error: Error) => number;
+}
+
+/** How a claim loop is doing; `/livez` reads it. */
+export interface ClaimWatch {
+  /** Epoch ms at which the store last answered a claim or a wait of this queue's worker. */
+  readonly lastAnswerAt: () => number;
+  /** The longest the loop may wait for the store in one call. */
+  readonly blockMs: number;
+}
+
+export interface RecordEntry {
+  readonly value: string;
+  readonly version: number;
+}
+
+/** Small facts of ours beside the jobs. Time is the store's; values are JSON text of at most 16 KiB; `ttlMs` null = for ever. */
+export interface RecordStore {
+  /** An expired record counts as absent. Answers what is stored afterwards. */
+  putIfAbsent(key: string, value: string, ttlMs: number | null): Promise<RecordEntry & { readonly stored: boolean }>;
+  /** `null` deletes. False when the version is no longer that one. */
+  compareAndSet(key: string, version: number, value: string | null, ttlMs: number | null): Promise<boolean>;
+  get(keys: readonly string[]): Promise<(RecordEntry | undefined)[]>;
+  /** Counting semaphore of leases: true when `holder` is (again) one of at most `max` holders for `ttlMs`. */
+  acquire(key: string, holder: string, max: number, ttlMs: number): Promise<boolean>;
+  release(key: string, holder: string): Promise<void>;
+}
+
+/** A hint to every process of the fleet. Records hold the truth: a lost message costs the listeners' re-read interval, nothing else. */
+export interface ControlChannel {
+  send(message: ControlMessage): Promise<void>;
+  /** Returns the way to stop listening. */
+  listen(listener: (message: ControlMessage) => void): () => void;
+}
+
+export type ControlMessage = { readonly kind: 'cancel'; readonly queue: string; readonly id: string };
+
+export interface Backend {
+  readonly kind: BackendKind;
+  readonly capabilities: Capabilities;
+  /** BullMQ's `Queue` over this store. The same object for the same name; closed by `close()`. */
+  queue(name: string, defaults?: JobsOptions): Queue;
+  /**
+   * BullMQ's `Worker` over this store, not yet running (`run()` starts it): stalled count out of reach, lock renewal
+   * left to the caller, blocking waits capped, every error listened to.
+   */
+  worker(
+    name: string,
+    processor: Processor,
+    tuning: WorkerTuning,
+  ): { readonly worker: Worker; readonly watch: ClaimWatch };
+  /** One `QueueEvents` per queue and process, shared by all readers. */
+  events(name: string): QueueEvents;
+  /** Gives an active job back unfinished: no attempt spent, at the head of its queue. The processor then throws `WaitingError`. */
+  handBack(job: StoredJob, token: string): Promise<void>;
+  readonly records: RecordStore;
+  readonly control: ControlChannel;
+  /** What another thread needs to renew leases over a connection of its own (`openLeaseRenewer`); structured-clonable. */
+  readonly leaseConnection: LeaseConnection;
+  /** The store's clock, epoch ms. */
+  now(): Promise<number>;
+  /** Throws a one-sentence error with cause and fix when the store does not answer. */
+  ping(): Promise<void>;
+  /** May be called twice. Queues, workers and events first, then connections; the embedded server last, by its last process. */
+  close(): Promise<void>;
+}
+
+export type LeaseConnection =
+  | { readonly kind: 'postgres'; readonly url: string; readonly schema: string }
+  | { readonly kind: 'redis'; readonly url: string; readonly prefix: string };
+
+export interface BackendOptions {
+  /** Where a relative `embedded:` path starts. Default: the working directory. */
+  readonly baseDir?: string;
+  /** Connections beyond the pool's own ten: workers + QueueEvents of this process. Default 20. */
+  readonly connections?: number;
+  readonly onError: (error: Error) => void;
+}
+
+/** A backend lacks what was asked for. */
+export class NotSupportedError extends Error {
+  override readonly name = 'NotSupportedError';
+  readonly code = 'NOT_SUPPORTED';
+}

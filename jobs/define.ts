@@ -1,0 +1,186 @@
+/**
+ * What a job type is, and the words we use for it.
+ *
+ *   job type      what kind of work: one folder under jobs/
+ *   job           one piece of work: a job type, a payload, an id
+ *   payload       validated input; result: validated output
+ *   queue         where jobs of one type wait; same name as the job type
+ *   claim         a worker takes a waiting job under a lease
+ *   lease, fence  how long a claim holds unless renewed; the number that proves which claim writes
+ *   attempt       one run of a handler for a job
+ *   interruption  a run that ended for no fault of the job: deploy, crash, lost lease; counted apart
+ *   outcome       done, retry, later or dead: what decide() made of an attempt
+ *   dead letter   a job whose outcome is dead; it stays until redriven or discarded
+ *   tenant        on whose behalf a job runs
+ *   once-record   proof that an effect of a job has happened
+ *
+ * A folder has two doors. `job.ts` is light (zod and this file only), so that producers and the API load no codec;
+ * `handler.ts` is heavy and is imported only by the process that runs the type.
+ */
+import { z } from 'zod';
+import { giveUp } from './errors.ts';
+import { defaultPolicy, type Policy } from './policy.ts';
+import type { JobObjects, LogLevel } from './ports.ts';
+
+export interface Job<Name extends string = string, P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
+  /** kebab-case, equal to the folder's name; also the queue's name. */
+  readonly name: Name;
+  /** Other names the HTTP API and the CLI accept, such as `video_transcoding`. */
+  readonly aliases: readonly string[];
+  /** One sentence for the board, the API documentation and the CLI. */
+  readonly summary: string;
+  readonly payload: P;
+  readonly result: R;
+  readonly policy: Policy;
+  /** While a job with the same key is queued or running, enqueue answers with it (`duplicate: true`) and stores nothing. */
+  uniqueKey?(payload: z.output<P>): string;
+}
+
+/** What a producer writes: defaults are optional. */
+export type Input<J extends Job> = z.input<J['payload']>;
+/** What a handler reads: defaults are filled. */
+export type Payload<J extends Job> = z.output<J['payload']>;
+/** What a handler returns. */
+export type Result<J extends Job> = z.input<J['result']>;
+
+type Written<N extends string, P extends z.ZodType, R extends z.ZodType> = Omit<Job<N, P, R>, 'aliases' | 'policy'> & {
+  readonly aliases?: readonly string[];
+  readonly policy?: Partial<Omit<Policy, 'child'>> & { readonly child?: Partial<Policy['child']> };
+};
+
+/** Declares a job type. What is left out of `policy` comes from `defaultPolicy`. */
+export function defineJob<const N extends string, P extends z.ZodType, R extends z.ZodType>(
+  job: Written<N, P, R>,
+): Job<N, P, R> {
+  const policy = { ...defaultPolicy, ...job.policy, child: { ...defaultPolicy.child, ...job.policy?.child } };
+  return Object.freeze({ ...job, aliases: job.aliases ?? [], policy: Object.freeze(policy) });
+}
+
+export interface EnqueueOptions {
+  /** Wait this long before the job may start; 0 to 366 days. Default 0. */
+  readonly delayMs?: number;
+  /** Overrides `policy.attempts` for this job; 1–100. */
+  readonly attempts?: number;
+  /** Not started by then = dead letter `EXPIRED`. RFC 3339. */
+  readonly startBy?: string;
+  /** The same key (per tenant and job type) answers with the same job for 24 hours. At most 255 characters. */
+  readonly idempotencyKey?: string;
+  /** On whose behalf. Default `-`: nobody's. Lower-case letters, digits, `-` and `_`, at most 64. */
+  readonly tenant?: string;
+}
+
+export interface Enqueued {
+  readonly id: string;
+  readonly type: string;
+  readonly queue: string;
+  /** `waiting` or `delayed` for a fresh job; the current state for a duplicate. */
+  readonly status: string;
+  /** True when an idempotency key or a unique key named a job that exists already. */
+  readonly duplicate: boolean;
+  /** RFC 3339. */
+  readonly createdAt: string;
+}
+
+/** Why a signal aborted. `signal.reason` is an `Error` with this as `code`. */
+export type AbortCode = 'CANCELLED' | 'TIMED_OUT' | 'SHUTDOWN' | 'LEASE_LOST';
+
+/** What an attempt may touch. Members are function properties: destructure them freely. */
+export interface JobContext {
+  readonly id: string;
+  readonly tenant: string;
+  /** 1 on the first attempt. Interruptions do not count. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Grows with every claim. Database effects compare it, so that a run which lost its lease cannot write. */
+  readonly fence: number;
+  /** Aborts on cancel, time limit, shutdown and lost lease; pass it on. */
+  readonly signal: AbortSignal;
+  /** A folder of this attempt alone (0700), removed with everything in it when the attempt ends. */
+  readonly folder: string;
+  /** Masked, at most 200 lines a job; shown on the board. */
+  readonly log: (message: string, facts?: Readonly<Record<string, unknown>>, level?: LogLevel) => void;
+  /**
+   * Runs an effect at most once per job and key, and replays its result (JSON, at most 16 KiB) to later attempts.
+   * `whenUnknown` says what to do when an earlier attempt began the effect and nobody knows whether it happened:
+   * `repeat` (default) where the receiver drops duplicates by the effect's own key, `skip` where it cannot.
+   */
+  readonly once: <T>(key: string, effect: () => Promise<T>, whenUnknown?: 'repeat' | 'skip') => Promise<T | undefined>;
+  /** 0–100, clamped, never falling, sent at most once a second. */
+  readonly progress: (percent: number, note?: string) => void;
+  /** Adds another job on behalf of the same tenant. A retry of this job enqueues it once: `key` tells two of them apart. */
+  readonly enqueue: <J extends Job>(
+    job: J,
+    payload: Input<J>,
+    options: { readonly key: string; readonly delayMs?: number },
+  ) => Promise<Enqueued>;
+  readonly objects: JobObjects;
+}
+
+export interface OpenHandler {
+  readonly run: (payload: unknown, ctx: JobContext) => Promise<unknown>;
+  readonly close: () => Promise<void>;
+}
+
+export interface Handler {
+  readonly job: Job;
+  /** The variables this handler needs. A missing one makes the type unavailable, with the reason, and nothing else. */
+  readonly env: z.ZodType;
+  /** Why this machine cannot run the type (a program that is missing, and how to get it); undefined when it can. */
+  readonly missing: () => Promise<string | undefined>;
+  /** Once per process. `env` are the values of the declared variables. */
+  readonly open: (env: unknown) => Promise<OpenHandler>;
+}
+
+function parse<S extends z.ZodType>(schema: S, value: unknown, code: string): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw giveUp(code, z.prettifyError(parsed.error));
+  return parsed.data;
+}
+
+/** Binds the heavy door to its job. The payload is parsed before `run` and the result after it. */
+export function defineHandler<
+  J extends Job,
+  E extends z.ZodType = z.ZodObject<Record<never, never>>,
+  O extends { readonly close?: () => Promise<void> | void } = Record<never, never>,
+>(
+  job: J,
+  spec: {
+    readonly env?: E;
+    readonly missing?: () => Promise<string | undefined>;
+    readonly open?: (env: z.output<E>) => O | Promise<O>;
+    readonly run: (payload: Payload<J>, ctx: JobContext, own: O) => Promise<Result<J>>;
+  },
+): Handler {
+  const env: z.ZodType = spec.env ?? z.object({});
+  return {
+    job,
+    env,
+    missing: spec.missing ?? (async () => undefined),
+    async open(values) {
+      const own = ((await spec.open?.(env.parse(values) as z.output<E>)) ?? {}) as O;
+      return {
+        run: async (payload, ctx) => {
+          const input = parse(job.payload, payload, 'PAYLOAD_INVALID') as Payload<J>;
+          return parse(job.result, await spec.run(input, ctx, own), 'RESULT_INVALID');
+        },
+        close: async () => {
+          await own.close?.();
+        },
+      };
+    },
+  };
+}
+
+/**
+ * An input file of a payload: `object:<key>` (made by POST /v1/uploads), `s3://bucket/key` of an allowed bucket, or
+ * `https://`. `jobfleet enqueue TYPE --file F` uploads F and fills the field that carries this mark.
+ */
+export const inputFile = (): z.ZodString =>
+  z
+    .string()
+    .max(2_048)
+    .regex(
+      /^(object:[^\s]+|s3:\/\/[^\s/]+\/[^\s]+|https:\/\/[^\s]+)$/u,
+      'expected object:<key>, s3://bucket/key or https://…',
+    )
+    .meta({ file: true });

@@ -1,0 +1,63 @@
+/**
+ * How a handler says what should become of a failed attempt. Throwing anything else is a retry with the code
+ * `UNEXPECTED`. Codes are stable: dead letters are grouped, filtered and alerted on by them, and docs/errors.md lists
+ * them all (docs.test.ts holds both equal).
+ */
+
+/** What should become of the job: `dead` now, `later` without spending an attempt, or `retry` with a floor under the backoff. */
+export type Verdict =
+  | { readonly kind: 'dead' }
+  | { readonly kind: 'later'; readonly delayMs: number }
+  | { readonly kind: 'retry'; readonly notBeforeMs: number };
+
+export class JobError extends Error {
+  override readonly name = 'JobError';
+  readonly code: string;
+  readonly verdict: Verdict;
+  constructor(code: string, message: string, verdict: Verdict, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.verdict = verdict;
+  }
+}
+
+/** Dead letter at once: trying again cannot help (bad input, forbidden target, limit). */
+export function giveUp(code: string, message: string, options?: ErrorOptions): JobError {
+  return new JobError(code, message, { kind: 'dead' }, options);
+}
+
+/** Run again after `delayMs` (at least 0) without spending an attempt: rate limit, quota, open breaker. Bounded by `policy.maxAgeMs`. */
+export function tryAgainIn(delayMs: number, code: string, message: string, options?: ErrorOptions): JobError {
+  return new JobError(code, message, { kind: 'later', delayMs: Math.max(0, Math.round(delayMs)) }, options);
+}
+
+/** Spend an attempt, but wait at least `notBeforeMs` (a Retry-After) before the next one. */
+export function retry(code: string, message: string, notBeforeMs = 0, options?: ErrorOptions): JobError {
+  return new JobError(code, message, { kind: 'retry', notBeforeMs: Math.max(0, Math.round(notBeforeMs)) }, options);
+}
+
+/** Every code a dead letter can carry that is ours, with what it means and what to do. Handlers may add `HTTP_<status>`. */
+export const jobCodes = {
+  BAD_SOURCE:
+    'The input is corrupt, truncated, encrypted, empty, or not of the type it claims. Repair the file; redriving the same bytes fails again.',
+  CANCELLED: 'Cancelled on request. Not a dead letter: the job is removed and a record answers for 24 hours.',
+  EXPIRED: 'The start-by time passed, or the job is older than maxAgeMs. Redrive it if it is still wanted.',
+  FORBIDDEN_TARGET: 'An address, path, bucket or foreign object the job may not read. Security event.',
+  LIMIT_EXCEEDED: 'Pixels, duration, streams, frames or bytes over the limit of the job type.',
+  LOCKED: 'A lock of another party was held; retried.',
+  MALFORMED: 'The stored job is not readable JSON.',
+  NETWORK: 'A connection failed or timed out; retried.',
+  NO_SPACE: 'The disk was full; retried.',
+  PAYLOAD_INVALID:
+    'The payload does not match the schema of the job type. Fix the producer, then redrive with a patch or discard.',
+  RESULT_INVALID: 'The handler returned something its own result schema refuses: a bug of the handler.',
+  SANDBOX_CRASH:
+    'The child process ended without an answer, broke the protocol, flooded its output or started too many processes. Run again once, alone.',
+  SANDBOX_OOM: 'The child process went over its memory limit. Run again once, alone.',
+  SANDBOX_TIMEOUT: 'The child process was killed at its time limit, CPU limit, or for silence. Run again once, alone.',
+  TIMED_OUT: 'The handler was still running in process at its time limit; retried.',
+  UNEXPECTED: 'The handler threw something that is no JobError; retried.',
+  UNKNOWN_JOB: 'No job type of that name in this release. Deploy workers before producers, then redrive.',
+} as const satisfies Record<string, string>;
+
+export type JobCode = keyof typeof jobCodes;

@@ -1,0 +1,69 @@
+/**
+ * What a job type allows itself: attempts, waits, limits. One flat value beside the job, overridable at enqueue
+ * where `EnqueueOptions` says so; never a central table of special cases.
+ */
+export interface Policy {
+  /** Runs that may fail before the job is a dead letter, the first included. 1–100, default 4. */
+  readonly attempts: number;
+  /** Exponential backoff with full jitter: attempt n waits a random time up to baseMs × 2^(n−1), at most maxMs. */
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number };
+  /** Wall-clock limit of one attempt. Default 300,000; the handler's signal aborts at the limit. */
+  readonly timeoutMs: number;
+  /** How long a handler may take to answer after cancel or shutdown before it is killed (child) or left (in process). Default 5,000. */
+  readonly graceMs: number;
+  /** Attempts of this type at the same time in one worker process. Default 10. */
+  readonly concurrency: number;
+  /** `child`: every attempt in a killable process of its own with the limits below. Default `none`. */
+  readonly isolation: 'none' | 'child';
+  /** Limits of the child; read only with `isolation: 'child'`. */
+  readonly child: ChildLimits;
+  /** A job older than this is not run any more: dead letter `EXPIRED`. Default 7 days; it also bounds `later`. */
+  readonly maxAgeMs: number;
+}
+
+/** What a killable child may use. Exceeding `memoryMb` is `SANDBOX_OOM`, `diskMb` is `LIMIT_EXCEEDED`, the others `SANDBOX_CRASH` or `SANDBOX_TIMEOUT`. */
+export interface ChildLimits {
+  /** Resident memory of the child and all its descendants together. */
+  readonly memoryMb: number;
+  /** Bytes in the job's folder. */
+  readonly diskMb: number;
+  /** CPU seconds of the child alone (RLIMIT_CPU). */
+  readonly cpuSeconds: number;
+  /** Processes of the group. */
+  readonly processes: number;
+  /** No message from the child for this long ends it; 0 turns the check off. */
+  readonly quietMs: number;
+}
+
+export const defaultPolicy: Policy = Object.freeze({
+  attempts: 4,
+  backoff: Object.freeze({ baseMs: 1_000, maxMs: 600_000 }),
+  timeoutMs: 300_000,
+  graceMs: 5_000,
+  concurrency: 10,
+  isolation: 'none',
+  child: Object.freeze({ memoryMb: 1_024, diskMb: 2_048, cpuSeconds: 600, processes: 32, quietMs: 0 }),
+  maxAgeMs: 7 * 24 * 3_600_000,
+});
+
+/** Why a policy cannot work, in one sentence each; empty when it can. Called by the registry at boot. */
+export function policyProblems(policy: Policy): string[] {
+  const whole = (name: string, value: number, min: number, max: number): string[] =>
+    Number.isInteger(value) && value >= min && value <= max
+      ? []
+      : [`policy.${name} must be a whole number from ${min} to ${max}, got ${value}`];
+  return [
+    ...whole('attempts', policy.attempts, 1, 100),
+    ...whole('backoff.baseMs', policy.backoff.baseMs, 1, 86_400_000),
+    ...whole('backoff.maxMs', policy.backoff.maxMs, policy.backoff.baseMs, 86_400_000),
+    ...whole('timeoutMs', policy.timeoutMs, 1, 86_400_000),
+    ...whole('graceMs', policy.graceMs, 0, 600_000),
+    ...whole('concurrency', policy.concurrency, 1, 10_000),
+    ...whole('maxAgeMs', policy.maxAgeMs, 1_000, 366 * 86_400_000),
+    ...whole('child.memoryMb', policy.child.memoryMb, 64, 1_048_576),
+    ...whole('child.diskMb', policy.child.diskMb, 1, 1_048_576),
+    ...whole('child.cpuSeconds', policy.child.cpuSeconds, 1, 86_400),
+    ...whole('child.processes', policy.child.processes, 1, 4_096),
+    ...whole('child.quietMs', policy.child.quietMs, 0, 86_400_000),
+  ];
+}

@@ -1,0 +1,78 @@
+/**
+ * Where inputs and results are kept: a folder (default) or S3. One contract, one suite on both. Keys are ours
+ * (`t/<tenant>/…`), checked here once more: a key that could leave its prefix is refused before it reaches a disk or a
+ * signature.
+ */
+import type { Readable } from 'node:stream';
+
+export interface ObjectHead {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly contentType: string;
+  readonly modifiedAt: Date;
+}
+
+export interface SignedRequest {
+  readonly method: 'PUT' | 'GET';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface ObjectStore {
+  readonly kind: 'folder' | 's3';
+  /** Streams to the end before the object can be seen: no reader ever meets half of it. `ifAbsent` leaves an existing object alone and answers `stored: false`. */
+  put(
+    key: string,
+    body: Readable | Uint8Array,
+    options: {
+      readonly contentType: string;
+      readonly ifAbsent?: boolean;
+      readonly maxBytes?: number;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<{ readonly stored: boolean; readonly sizeBytes: number }>;
+  /** `range` is inclusive, as in HTTP. Undefined when absent. */
+  get(
+    key: string,
+    options?: { readonly range?: { readonly start: number; readonly end?: number }; readonly signal?: AbortSignal },
+  ): Promise<(ObjectHead & { readonly body: Readable }) | undefined>;
+  head(key: string): Promise<ObjectHead | undefined>;
+  /** In key order, one page after the other. */
+  list(prefix: string): AsyncIterable<ObjectHead>;
+  /** Absent is fine. */
+  delete(key: string): Promise<void>;
+  /** A signed address straight to the store; undefined where the API has to serve the bytes itself (folder). `ttlMs` at most 7 days. */
+  presign(
+    request:
+      | { readonly method: 'GET'; readonly key: string; readonly ttlMs: number; readonly filename?: string }
+      | {
+          readonly method: 'PUT';
+          readonly key: string;
+          readonly ttlMs: number;
+          readonly contentType: string;
+          readonly sizeBytes: number;
+        },
+  ): Promise<SignedRequest | undefined>;
+  /** Throws one sentence with cause and fix when the store cannot be reached or written. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A key that names nothing of ours, or tries to leave its prefix. */
+export class ObjectKeyError extends Error {
+  override readonly name = 'ObjectKeyError';
+  readonly code = 'FORBIDDEN_TARGET';
+}
+
+// Letters, digits and a few marks per part: no empty part, no `.` or `..`, no backslash, no control character, ≤ 255 bytes.
+const part = /^(?!\.{1,2}$)[A-Za-z0-9._=@+-]{1,255}$/;
+
+/** Returns the key, or throws `ObjectKeyError`. At most 1,024 characters. */
+export function checkKey(key: string): string {
+  if (key.length > 1_024 || !key.split('/').every((piece) => part.test(piece))) {
+    throw new ObjectKeyError(
+      `"${key.slice(0, 80)}" is no object key: expected parts of letters, digits and ._=@+- between slashes`,
+    );
+  }
+  return key;
+}

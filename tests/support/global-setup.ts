@@ -1,0 +1,2 @@
+/** Runs once per vitest process, before all files. */
+export function setup(): void {}
