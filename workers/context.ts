@@ -3,7 +3,7 @@
  * process they call the stores; in a child they are messages on its pipe (`isolate/child.ts`), answered by the
  * worker's own `Services`. All their arguments and answers are JSON.
  */
-import type { Enqueued, EnqueueOptions, Job, JobContext } from '../jobs/define.ts';
+import type { Enqueued, EnqueueOptions, JobContext } from '../jobs/define.ts';
 import type { FetchedInput, LogLevel, StoredObject } from '../jobs/ports.ts';
 
 /** What differs per attempt. */
