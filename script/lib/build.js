@@ -1,0 +1,56 @@
+/**
+ * Compiles the package into dist/: types are stripped by tsc, files that are read at run time are copied beside the
+ * compiled code, and what has no source any more is removed, so that a deleted job folder disappears from the registry.
+ * Needs no TypeScript itself: it runs right after `npm ci`.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const folders = ['jobs', 'producers', 'workers', 'backends', 'dashboard', 'cli', 'runtime'];
+const copied = new Set(['.eta', '.html', '.css', '.svg', '.sql', '.lua']);
+
+/** @param {string} folder @returns {string[]} */
+function filesBelow(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
+}
+
+function compile() {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  if (!existsSync(tsc)) {
+    process.stderr.write('build: skipped, the compiler is not installed (npm ci without --omit=dev installs it)\n');
+    return 0;
+  }
+  return spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' }).status ?? 1;
+}
+
+function copyAssets() {
+  for (const folder of folders) {
+    for (const file of filesBelow(join(root, folder))) {
+      if (copied.has(file.slice(file.lastIndexOf('.')))) cpSync(file, join(root, 'dist', relative(root, file)));
+    }
+  }
+}
+
+function dropOrphans() {
+  for (const file of filesBelow(join(root, 'dist'))) {
+    const source = join(root, relative(join(root, 'dist'), file)).replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
+    if (!existsSync(source)) rmSync(file);
+  }
+  for (const entry of readdirSync(join(root, 'dist', 'jobs'))) {
+    const folder = join(root, 'dist', 'jobs', entry);
+    if (statSync(folder).isDirectory() && filesBelow(folder).length === 0) rmSync(folder, { recursive: true });
+  }
+}
+
+const status = compile();
+if (status === 0 && existsSync(join(root, 'dist'))) {
+  copyAssets();
+  dropOrphans();
+}
+process.exitCode = status;

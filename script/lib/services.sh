@@ -1,0 +1,83 @@
+# Sourced by script/test: real servers for the live suites. Everything lands in .cache/services/ (binaries, pinned) and
+# in one temporary folder a run (data). What a developer already runs is used instead: set the variable and nothing is
+# started for it. Stops only what it started, by process id.
+
+services_cache="$PWD/.cache/services"
+services_run=''
+services_pids=()
+versitygw_version=v1.8.0
+
+free_port() { node -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
+
+# skip WHAT REASON: remembered for the list at the end of the run.
+skip() { printf '%s: %s\n' "$1" "$2" >>"$SKIPPED"; }
+
+# wait_for SECONDS COMMAND…: until the command succeeds.
+wait_for() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.05
+  done
+}
+
+# The S3-protocol server is compiled by Go's own package client: 3 minutes of CPU the first time, so it starts early and in the background.
+build_versitygw() {
+  [ -z "${AWS_ENDPOINT_URL_S3:-}" ] || return 0
+  [ ! -x "$services_cache/versitygw-$versitygw_version/versitygw" ] || return 0
+  command -v go >/dev/null 2>&1 || return 0
+  mkdir -p "$services_cache/versitygw-$versitygw_version.part"
+  (
+    GOBIN="$services_cache/versitygw-$versitygw_version.part" CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
+      nice go install -trimpath -ldflags='-s -w' "github.com/versity/versitygw/cmd/versitygw@$versitygw_version" \
+      >"$services_cache/versitygw.log" 2>&1 &&
+      mv "$services_cache/versitygw-$versitygw_version.part" "$services_cache/versitygw-$versitygw_version"
+  ) &
+  versitygw_build=$!
+}
+
+start_redis() {
+  [ -z "${TEST_REDIS_URL:-}" ] || return 0
+  need_program redis-server 'the Redis suites' redis-server redis || { skip 'Redis suites' 'redis-server is not installed'; return 0; }
+  local port
+  port=$(free_port)
+  redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --maxmemory-policy noeviction --dir "$services_run" \
+    >"$services_run/redis.log" 2>&1 &
+  services_pids+=($!)
+  wait_for 10 redis-cli -p "$port" ping || { say "redis-server did not answer on port $port:"; tail -n 5 "$services_run/redis.log" >&2; exit 1; }
+  export TEST_REDIS_URL="redis://127.0.0.1:$port"
+}
+
+start_s3() {
+  [ -z "${AWS_ENDPOINT_URL_S3:-}" ] || return 0
+  if [ -n "${versitygw_build:-}" ]; then wait "$versitygw_build" || true; fi
+  local program="$services_cache/versitygw-$versitygw_version/versitygw" port
+  if [ ! -x "$program" ]; then
+    skip 'S3 suite' 'versitygw is not built: it needs Go 1.25 or later on PATH (see .cache/services/versitygw.log)'
+    return 0
+  fi
+  port=$(free_port)
+  mkdir -p "$services_run/objects" "$services_run/meta"
+  "$program" -a test -s testtest -p "127.0.0.1:$port" -q --health /healthz posix --sidecar "$services_run/meta" "$services_run/objects" \
+    >"$services_run/s3.log" 2>&1 &
+  services_pids+=($!)
+  wait_for 10 node -e "fetch('http://127.0.0.1:$port/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))" ||
+    { say 'versitygw did not answer:'; tail -n 5 "$services_run/s3.log" >&2; exit 1; }
+  export AWS_ENDPOINT_URL_S3="http://127.0.0.1:$port" AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testtest
+}
+
+start_services() {
+  services_run=$(mktemp -d "${TMPDIR:-/tmp}/jobfleet-services-XXXXXX")
+  start_redis
+  start_s3
+}
+
+stop_services() {
+  local pid
+  for pid in ${services_pids[@]+"${services_pids[@]}"}; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  [ -z "$services_run" ] || rm -rf "$services_run"
+}

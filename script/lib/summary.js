@@ -1,0 +1,31 @@
+/**
+ * The end of script/test: what was skipped and why, then "N passed, N failed" as the last line.
+ * Exit 1 when something failed, when nothing ran, or (CI=true) when anything was skipped.
+ * Usage: node script/lib/summary.js VITEST_JSON SKIPPED_LIST
+ */
+import { readFileSync } from 'node:fs';
+
+const [reportFile, skippedFile] = process.argv.slice(2);
+if (reportFile === undefined || skippedFile === undefined) throw new Error('usage: summary.js VITEST_JSON SKIPPED_LIST');
+
+/** @type {{testResults?: {name: string, status: string, message?: string, assertionResults: {status: string, fullName: string}[]}[]}} */
+let report = {};
+try {
+  report = JSON.parse(readFileSync(reportFile, 'utf8'));
+} catch (error) {
+  process.stdout.write(`The test run left no report: ${String(error)}\n`);
+}
+const files = report.testResults ?? [];
+const tests = files.flatMap((file) => file.assertionResults.map((test) => ({ ...test, file: file.name })));
+const passed = tests.filter((test) => test.status === 'passed').length;
+const brokenFiles = files.filter((file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'));
+const failed = tests.filter((test) => test.status === 'failed').length + brokenFiles.length;
+const skippedTests = tests.filter((test) => test.status !== 'passed' && test.status !== 'failed');
+const reasons = readFileSync(skippedFile, 'utf8').split('\n').filter(Boolean);
+
+const skipped = [...reasons, ...skippedTests.map((test) => `${test.file.replace(`${process.cwd()}/`, '')}: ${test.fullName}`)];
+process.stdout.write(skipped.length === 0 ? 'Nothing was skipped.\n' : `Skipped:\n${skipped.map((line) => `  ${line}\n`).join('')}`);
+const refused = process.env['CI'] === 'true' && skipped.length > 0;
+if (refused) process.stdout.write('CI=true refuses skips.\n');
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed > 0 || passed === 0 || refused ? 1 : 0;
