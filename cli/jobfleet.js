@@ -5,6 +5,8 @@ import { existsSync } from 'node:fs';
 const compiled = new URL('../dist/cli/main.js', import.meta.url);
 if (existsSync(compiled)) await import(compiled.href);
 else {
-  process.stderr.write('jobfleet is not built yet: run `npm ci` (or `npm run build`) in its folder, then call it again.\n');
+  process.stderr.write(
+    'jobfleet is not built yet: run `npm ci` (or `npm run build`) in its folder, then call it again.\n',
+  );
   process.exitCode = 1;
 }

@@ -6,7 +6,8 @@
 import { readFileSync } from 'node:fs';
 
 const [reportFile, skippedFile] = process.argv.slice(2);
-if (reportFile === undefined || skippedFile === undefined) throw new Error('usage: summary.js VITEST_JSON SKIPPED_LIST');
+if (reportFile === undefined || skippedFile === undefined)
+  throw new Error('usage: summary.js VITEST_JSON SKIPPED_LIST');
 
 /** @type {{testResults?: {name: string, status: string, message?: string, assertionResults: {status: string, fullName: string}[]}[]}} */
 let report = {};
@@ -18,13 +19,20 @@ try {
 const files = report.testResults ?? [];
 const tests = files.flatMap((file) => file.assertionResults.map((test) => ({ ...test, file: file.name })));
 const passed = tests.filter((test) => test.status === 'passed').length;
-const brokenFiles = files.filter((file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'));
+const brokenFiles = files.filter(
+  (file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'),
+);
 const failed = tests.filter((test) => test.status === 'failed').length + brokenFiles.length;
 const skippedTests = tests.filter((test) => test.status !== 'passed' && test.status !== 'failed');
 const reasons = readFileSync(skippedFile, 'utf8').split('\n').filter(Boolean);
 
-const skipped = [...reasons, ...skippedTests.map((test) => `${test.file.replace(`${process.cwd()}/`, '')}: ${test.fullName}`)];
-process.stdout.write(skipped.length === 0 ? 'Nothing was skipped.\n' : `Skipped:\n${skipped.map((line) => `  ${line}\n`).join('')}`);
+const skipped = [
+  ...reasons,
+  ...skippedTests.map((test) => `${test.file.replace(`${process.cwd()}/`, '')}: ${test.fullName}`),
+];
+process.stdout.write(
+  skipped.length === 0 ? 'Nothing was skipped.\n' : `Skipped:\n${skipped.map((line) => `  ${line}\n`).join('')}`,
+);
 const refused = process.env['CI'] === 'true' && skipped.length > 0;
 if (refused) process.stdout.write('CI=true refuses skips.\n');
 process.stdout.write(`${passed} passed, ${failed} failed\n`);

@@ -1,0 +1,182 @@
+/**
+ * The `jobfleet` command. This file knows the words only: every command imports its own module when it is called, so
+ * that `--help` loads commander and nothing else.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { CliError, note } from './output.ts';
+
+const bottom = (text: string): string => `\nExamples:\n${text}`;
+
+function version(): string {
+  const facts: unknown = JSON.parse(
+    readFileSync(
+      new URL(import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json', import.meta.url),
+      'utf8',
+    ),
+  );
+  return typeof facts === 'object' && facts !== null && 'version' in facts ? String(facts.version) : 'unknown';
+}
+
+/** Options of every command that speaks to a server. */
+function remote(command: Command): Command {
+  return command
+    .option('--url <url>', 'the server (default: JOBFLEET_URL, then the one started on this machine)')
+    .option('--key <key>', 'API key (default: JOBFLEET_KEY, then the local one)')
+    .option('--json', 'one JSON document on standard output');
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+function roots(program: Command): void {
+  program
+    .command('up')
+    .description('API, workers and dashboard in one process on one port; needs no server')
+    .option('--watch', 'in a clone: compile and restart when jobs/ changes')
+    .option('--json', 'the addresses as one JSON document')
+    .addHelpText('after', bottom('  jobfleet up\n  PORT=8080 QUEUE_URL=redis://localhost:6379 jobfleet up'))
+    .action(async (flags: { readonly watch?: boolean; readonly json?: boolean }) => {
+      if (flags.watch === true) {
+        process.exitCode = await (await import('./watch.ts')).runWatched(flags.json === true ? ['--json'] : []);
+        return;
+      }
+      await (await import('./up.ts')).up(flags);
+    });
+  program
+    .command('api')
+    .description('the HTTP API alone (PORT, default 3000)')
+    .action(async () => (await import('./roots.ts')).runApi());
+  program
+    .command('worker')
+    .description('a worker alone; joins the store of QUEUE_URL (health and metrics on PORT, default 3002)')
+    .option('--queues <names>', 'comma-separated job types (default: QUEUES, then all)')
+    .option('--concurrency <n>', 'attempts at once per job type (default: the policy of each)')
+    .addHelpText('after', bottom('  jobfleet worker --queues video-transcoding --concurrency 2'))
+    .action(async (flags: { readonly queues?: string; readonly concurrency?: string }) =>
+      (await import('./roots.ts')).runWorker(flags),
+    );
+  program
+    .command('dashboard')
+    .description('the dashboard alone (PORT, default 3001)')
+    .action(async () => (await import('./roots.ts')).runDashboard());
+}
+
+function jobCommands(program: Command): void {
+  remote(program.command('enqueue <type>'))
+    .description('add a job; --file uploads its input, --wait follows it to its end')
+    .option('--payload <json>', 'the payload as a JSON object')
+    .option('--file <path>', 'upload this file and put it into the payload')
+    .option('--idempotency-key <key>', 'the same key names the same job for 24 hours')
+    .option('--delay <ms>', 'not before this many milliseconds')
+    .option('--attempts <n>', '1 to 100')
+    .option('--wait', 'show progress and exit with the outcome')
+    .addHelpText(
+      'after',
+      bottom(
+        `  jobfleet enqueue image-processing --file photo.jpg --wait\n  jobfleet enqueue email-sending --payload '{"to":"ada@example.com","template":"welcome"}'`,
+      ),
+    )
+    .action(async (type: string, flags: object) => (await import('./enqueue.ts')).enqueue(type, flags));
+  const jobs = program.command('jobs').description('look at jobs and cancel them');
+  remote(jobs.command('list', { isDefault: true }))
+    .description('newest first')
+    .option('--queue <name>', 'one job type')
+    .option('--status <state>', 'waiting, delayed, active, completed, failed')
+    .option('--limit <n>', '1 to 100 (default 20)')
+    .option('--cursor <cursor>', 'go on where the last page ended')
+    .action(async (flags: object) => (await import('./jobs.ts')).listJobs(flags));
+  remote(jobs.command('show <id>'))
+    .description('one job with its result, error and links')
+    .action(async (id: string, flags: object) => (await import('./jobs.ts')).showJob(id, flags));
+  remote(jobs.command('cancel <id>'))
+    .description('cancel a queued or running job')
+    .action(async (id: string, flags: object) => (await import('./jobs.ts')).cancelJob(id, flags));
+  remote(program.command('queues'))
+    .description('how many jobs are in which state')
+    .action(async (flags: object) => (await import('./jobs.ts')).listQueues(flags));
+}
+
+function filtered(command: Command): Command {
+  return remote(command)
+    .option('--code <code>', 'only this error code')
+    .option('--signature <text>', 'only this group')
+    .option('--id <id>', 'only this job (may be repeated)', collect)
+    .option('--all', 'every dead letter of every queue')
+    .option('--dry-run', 'only say how many it would be')
+    .option('--yes', 'do not ask');
+}
+
+function deadLetterCommands(program: Command): void {
+  const letters = program.command('dead-letters').description('jobs that failed for good: group, redrive, discard');
+  remote(letters.command('list [queue]', { isDefault: true }))
+    .description('grouped by error; --each lists single jobs')
+    .option('--each', 'one line a job')
+    .option('--cursor <cursor>', 'go on where the last page ended')
+    .action(async (queue: string | undefined, flags: object) =>
+      (await import('./dead-letters.ts')).listDeadLetters({ ...flags, ...(queue === undefined ? {} : { queue }) }),
+    );
+  filtered(letters.command('redrive [queue]'))
+    .description('back to work, same id, attempts counted anew')
+    .addHelpText(
+      'after',
+      bottom(
+        '  jobfleet dead-letters redrive email-sending --dry-run\n  jobfleet dead-letters redrive email-sending --yes',
+      ),
+    )
+    .action(async (queue: string | undefined, flags: object) =>
+      (await import('./dead-letters.ts')).redrive(queue, flags),
+    );
+  filtered(letters.command('discard [queue]'))
+    .description('remove for good')
+    .action(async (queue: string | undefined, flags: object) =>
+      (await import('./dead-letters.ts')).discard(queue, flags),
+    );
+}
+
+function machineCommands(program: Command): void {
+  program
+    .command('doctor')
+    .description('what works on this machine, what is missing for what, and how to get it')
+    .option('--json', 'one JSON document on standard output')
+    .action(async (flags: { readonly json?: boolean }) => (await import('./doctor.ts')).doctor(flags));
+  program
+    .command('healthcheck')
+    .description('exit 0 when the process on a local port is ready (for containers)')
+    .option('--port <port>', 'default: PORT, then 3000')
+    .option('--live', 'ask /livez instead of /readyz')
+    .option('--json', 'one JSON document on standard output')
+    .action(async (flags: { readonly port?: string; readonly live?: boolean; readonly json?: boolean }) =>
+      (await import('./healthcheck.ts')).healthcheck(flags),
+    );
+}
+
+async function main(): Promise<void> {
+  const program = new Command('jobfleet')
+    .description('Typed jobs, a worker fleet, dead letters and a dashboard on Redis, PostgreSQL or an embedded store.')
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError();
+  roots(program);
+  jobCommands(program);
+  deadLetterCommands(program);
+  machineCommands(program);
+  await program.parseAsync();
+}
+
+try {
+  await main();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof CliError) {
+    note(error.message);
+    process.exitCode = error.exitCode;
+  } else if (error instanceof Error && error.name === 'ConfigurationError') {
+    note(error.message);
+    process.exitCode = 2;
+  } else {
+    note(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    process.exitCode = 1;
+  }
+}

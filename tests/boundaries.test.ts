@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const run = promisify(execFile);
+
+/** Who may import whom, beside itself. */
+const below: Readonly<Record<string, readonly string[]>> = {
+  cli: ['producers', 'workers', 'dashboard', 'backends', 'jobs', 'runtime'],
+  producers: ['backends', 'jobs', 'runtime'],
+  workers: ['backends', 'jobs', 'runtime'],
+  dashboard: ['backends', 'jobs', 'runtime'],
+  backends: ['runtime'],
+  jobs: [],
+  runtime: [],
+};
+
+async function sources(folder: string): Promise<string[]> {
+  const entries = await readdir(join(root, folder), { withFileTypes: true, recursive: true });
+  return entries
+    .filter((entry) => entry.isFile() && /\.ts$/.test(entry.name) && !/\.(test|suite)\.ts$|conformance\.ts$/.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((file) => !file.includes('/fixtures/'));
+}
+
+async function imports(file: string): Promise<string[]> {
+  const text = await readFile(join(root, file), 'utf8');
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => relative(root, join(root, dirname(file), match[1] ?? '')));
+}
+
+describe('imports run one way', () => {
+  it.each(Object.keys(below))('%s', async (layer) => {
+    const wrong: string[] = [];
+    for (const file of await sources(layer)) {
+      for (const target of await imports(file)) {
+        const other = target.split('/')[0] ?? '';
+        const client = target === 'producers/client.ts' && (layer === 'workers' || layer === 'dashboard');
+        if (other !== layer && !client && !(below[layer] ?? []).includes(other)) wrong.push(`${file} imports ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('keeps job folders to themselves and their light door light', async () => {
+    const wrong: string[] = [];
+    for (const file of await sources('jobs')) {
+      const folder = dirname(file);
+      if (folder === 'jobs') continue;
+      const text = await readFile(join(root, file), 'utf8');
+      for (const target of await imports(file)) {
+        const own = target.startsWith(`${folder}/`);
+        if (!own && !['jobs/define.ts', 'jobs/errors.ts'].includes(target) && !/import type[^;]*ports/.test(text)) wrong.push(`${file} imports ${target}`);
+      }
+      if (!file.endsWith('/job.ts')) continue;
+      const packages = [...text.matchAll(/from '([^']+)'/g)].map((match) => match[1]);
+      for (const name of packages) if (name !== 'zod' && name !== '../define.ts') wrong.push(`${file} imports ${name}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('never loads a handler or a codec from the light side', async () => {
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const { stdout } = await run(process.execPath, [tsc, '-p', 'tsconfig.light.json', '--listFilesOnly'], { cwd: root, maxBuffer: 1 << 24 });
+    const files = stdout.split('\n').map((file) => relative(root, file));
+    expect(files).toContain('producers/client.ts');
+    expect(files.filter((file) => /handler\.ts$|node_modules\/(@types\/)?(sharp|fluent-ffmpeg|nodemailer)\//.test(file))).toEqual([]);
+  });
+});
