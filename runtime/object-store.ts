@@ -20,7 +20,10 @@ export interface SignedRequest {
 
 export interface ObjectStore {
   readonly kind: 'folder' | 's3';
-  /** Streams to the end before the object can be seen: no reader ever meets half of it. `ifAbsent` leaves an existing object alone and answers `stored: false`. */
+  /**
+   * Streams to the end before the object can be seen: no reader ever meets half of it. `ifAbsent` leaves an existing
+   * object alone and answers `stored: false`. Throws `ObjectTooLargeError` over `maxBytes` and keeps nothing.
+   */
   put(
     key: string,
     body: Readable | Uint8Array,
@@ -31,7 +34,10 @@ export interface ObjectStore {
       readonly signal?: AbortSignal;
     },
   ): Promise<{ readonly stored: boolean; readonly sizeBytes: number }>;
-  /** `range` is inclusive, as in HTTP. Undefined when absent. */
+  /**
+   * `range` is inclusive, as in HTTP; an `end` past the last byte means the last byte, a `start` past it throws
+   * `ObjectRangeError`. `sizeBytes` is always that of the whole object. Undefined when absent. Read the body or destroy it.
+   */
   get(
     key: string,
     options?: { readonly range?: { readonly start: number; readonly end?: number }; readonly signal?: AbortSignal },
@@ -64,6 +70,18 @@ export class ObjectKeyError extends Error {
   readonly code = 'FORBIDDEN_TARGET';
 }
 
+/** The body was longer than `maxBytes`; nothing was stored. */
+export class ObjectTooLargeError extends Error {
+  override readonly name = 'ObjectTooLargeError';
+  readonly code = 'LIMIT_EXCEEDED';
+}
+
+/** The range starts behind the last byte (416 in HTTP). */
+export class ObjectRangeError extends Error {
+  override readonly name = 'ObjectRangeError';
+  readonly code = 'RANGE_NOT_SATISFIABLE';
+}
+
 // Letters, digits and a few marks per part: no empty part, no `.` or `..`, no backslash, no control character, ≤ 255 bytes.
 const part = /^(?!\.{1,2}$)[A-Za-z0-9._=@+-]{1,255}$/;
 
@@ -75,4 +93,10 @@ export function checkKey(key: string): string {
     );
   }
   return key;
+}
+
+/** Returns a prefix for `list`: empty, or the beginning of a key, with or without a slash at its end. */
+export function checkPrefix(prefix: string): string {
+  if (prefix !== '') checkKey(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix);
+  return prefix;
 }
