@@ -3,12 +3,50 @@
  * `.describe(…)`; docs.test.ts reads those texts. Nothing but composition roots reads `process.env`.
  */
 import { readFileSync } from 'node:fs';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   readonly code = 'CONFIGURATION';
 }
+
+/** What every composition root reads. `PORT` has a default of its own in each. */
+export const commonEnv = z.object({
+  QUEUE_URL: z
+    .string()
+    .default('embedded')
+    .describe('where jobs are kept: `embedded`, `embedded:<folder>`, `postgres://…`, `redis://…`, `rediss://…`'),
+  STORAGE_URL: z
+    .string()
+    .optional()
+    .describe('where objects are kept: `file:<folder>` or `s3://bucket/prefix`; default `file:<DATA_DIR>/objects`'),
+  DATA_DIR: z
+    .string()
+    .default('.jobfleet')
+    .describe('what this machine keeps on disk: embedded store, objects, keys, inbox'),
+  HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe('address to listen on; beyond loopback the dashboard wants DASHBOARD_USERS'),
+  PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe('port to listen on; `up` and `api` 3000, `dashboard` 3001, `worker` 3002'),
+  LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('least level that is logged'),
+  SHUTDOWN_MS: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(3_600_000)
+    .default(25_000)
+    .describe('how long running jobs may take to finish after SIGTERM before they are handed back'),
+});
 
 type Values = Readonly<Record<string, string | undefined>>;
 

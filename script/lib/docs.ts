@@ -1,0 +1,142 @@
+/**
+ * The parts of the documentation that the code decides: variables, error codes, metrics, job types. `npm run docs`
+ * writes them between their markers (`<!-- variables -->` … `<!-- /variables -->`), tests/docs.test.ts compares.
+ */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { jobCodes } from '../../jobs/errors.ts';
+import { loadRegistry, type Registry } from '../../jobs/registry.ts';
+import { apiCodes } from '../../producers/problem.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+
+const root = new URL('../../', import.meta.url);
+
+/** Which section stands in which file. */
+const sections: Readonly<Record<string, string>> = {
+  variables: 'docs/configuration.md',
+  'handler variables': 'docs/configuration.md',
+  'job codes': 'docs/errors.md',
+  'api codes': 'docs/errors.md',
+  metrics: 'docs/operations.md',
+  'job types': 'docs/jobs.md',
+};
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+}
+
+function defaultOf(schema: z.ZodType): string {
+  const parsed = schema.safeParse(undefined);
+  if (!parsed.success) return 'required';
+  return parsed.data === undefined ? '–' : `\`${String(parsed.data)}\``;
+}
+
+function variableRows(schema: z.ZodObject): string[][] {
+  return Object.entries(schema.shape).map(([name, field]) => {
+    const value = field as z.ZodType;
+    return [`\`${name}\``, defaultOf(value), value.description ?? ''];
+  });
+}
+
+/** Every `env.ts` of the composition roots; each exports exactly the objects it parses. */
+async function variables(): Promise<string> {
+  const rows = new Map<string, string[]>();
+  for (const folder of ['runtime', 'producers', 'workers', 'dashboard', 'cli']) {
+    if (!(await readdir(new URL(folder, root))).includes('env.ts')) continue;
+    const module = (await import(new URL(`${folder}/env.ts`, root).href)) as Record<string, unknown>;
+    for (const value of Object.values(module)) {
+      if (value instanceof z.ZodObject) for (const line of variableRows(value)) rows.set(line[0] ?? '', line);
+    }
+  }
+  return table(['variable', 'default', 'meaning'], [...rows.values()].toSorted(byFirst));
+}
+
+function byFirst(a: readonly string[], b: readonly string[]): number {
+  return (a[0] ?? '').localeCompare(b[0] ?? '');
+}
+
+async function handlerVariables(registry: Registry): Promise<string> {
+  const rows: string[][] = [];
+  for (const name of registry.jobs.keys()) {
+    const { env } = await registry.handler(name);
+    if (env instanceof z.ZodObject)
+      for (const line of variableRows(env)) rows.push([line[0] ?? '', name, ...line.slice(1)]);
+  }
+  return table(['variable', 'job type', 'default', 'meaning'], rows);
+}
+
+function codes(catalogue: Readonly<Record<string, string>>): string {
+  return table(
+    ['code', 'meaning and what to do'],
+    Object.entries(catalogue).map(([code, text]) => [`\`${code}\``, text]),
+  );
+}
+
+async function metrics(): Promise<string> {
+  const text = await createMetrics().text();
+  const rows: string[][] = [];
+  for (const match of text.matchAll(/^# HELP (\S+) (.*)$/gm)) {
+    const [, name = '', help = ''] = match;
+    if (!/^(jobfleet|bullmq)_/.test(name)) continue;
+    rows.push([`\`${name}\``, new RegExp(`^# TYPE ${name} (\\S+)$`, 'm').exec(text)?.[1] ?? '', help]);
+  }
+  return table(['family', 'type', 'meaning'], rows.toSorted(byFirst));
+}
+
+function jobTypes(registry: Registry): string {
+  const rows = [...registry.jobs.values()].map((job) => [
+    `\`${job.name}\``,
+    job.aliases.map((alias) => `\`${alias}\``).join(', '),
+    job.summary,
+    `${job.policy.attempts}`,
+    `${job.policy.timeoutMs / 1_000} s`,
+    job.policy.isolation === 'child' ? 'own process' : 'in the worker',
+  ]);
+  return table(['job type', 'also', 'what it does', 'attempts', 'time limit', 'runs'], rows);
+}
+
+/** The text of every section, by its name. */
+export async function generate(): Promise<ReadonlyMap<string, string>> {
+  const registry = await loadRegistry();
+  return new Map([
+    ['variables', await variables()],
+    ['handler variables', await handlerVariables(registry)],
+    ['job codes', codes(jobCodes)],
+    ['api codes', codes(apiCodes)],
+    ['metrics', await metrics()],
+    ['job types', jobTypes(registry)],
+  ]);
+}
+
+/** What stands between the markers of a section now. Throws when the markers are missing. */
+export function between(text: string, section: string): string {
+  const match = new RegExp(`<!-- ${section} -->\\n([\\s\\S]*?)\\n?<!-- /${section} -->`).exec(text);
+  if (match === null) throw new Error(`The markers of "${section}" are missing`);
+  return (match[1] ?? '').trim();
+}
+
+export async function readSection(section: string): Promise<string> {
+  const file = sections[section];
+  if (file === undefined) throw new Error(`No file holds the section "${section}"`);
+  return between(await readFile(new URL(file, root), 'utf8'), section);
+}
+
+async function write(): Promise<void> {
+  for (const [section, text] of await generate()) {
+    const file = new URL(sections[section] ?? '', root);
+    const before = await readFile(file, 'utf8');
+    between(before, section);
+    const after = before.replace(
+      new RegExp(`<!-- ${section} -->\\n[\\s\\S]*?<!-- /${section} -->`),
+      () => `<!-- ${section} -->\n\n${text}\n\n<!-- /${section} -->`,
+    );
+    if (after !== before) await writeFile(file, after);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await write();
