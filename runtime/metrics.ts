@@ -1,0 +1,141 @@
+/**
+ * Prometheus families of one process. Base units, `_total` for counters, never a job id or a raw tenant as a label.
+ * BullMQ's three names stay, so that ready-made dashboards work.
+ *
+ * Gauges are read when somebody asks (`text()`), from the sources a composition root has named. prom-client's own
+ * per-gauge `collect()` would ask the store once per family, and a value set for a sister family could come too late.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What one queue looks like at the moment of the scrape. */
+export interface QueueSample {
+  readonly queue: string;
+  /** By BullMQ's states: waiting, active, delayed, completed, failed … */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Seconds since the oldest waiting job was accepted; 0 when none waits. */
+  readonly oldestAgeS?: number;
+  /** Delayed jobs whose time has passed and that nobody promoted. */
+  readonly overdue?: number;
+}
+
+export interface WorkerSample {
+  readonly queue: string;
+  readonly active: number;
+  readonly concurrency: number;
+}
+
+/** Asked once per scrape. One that throws marks the scrape, not the process: its families keep out of the answer. */
+export interface GaugeSource {
+  readonly queues?: () => Promise<readonly QueueSample[]>;
+  readonly workers?: () => readonly WorkerSample[];
+  /** Whether the store answers. */
+  readonly backendUp?: () => Promise<boolean>;
+}
+
+export interface Metrics {
+  /** Content type of `text()`. */
+  readonly contentType: string;
+  /** Accepted jobs, duplicates not counted. */
+  readonly jobsEnqueued: Counter<'queue'>;
+  /** `outcome`: done, retry, later, dead, interrupted, cancelled. */
+  readonly jobAttempts: Counter<'queue' | 'outcome'>;
+  readonly jobDuration: Histogram<'queue'>;
+  /** From the moment a job could have run to its claim. */
+  readonly jobWait: Histogram<'queue'>;
+  /** `cause`: deploy, crash, lease. */
+  readonly jobInterruptions: Counter<'queue' | 'cause'>;
+  readonly jobsCompleted: Counter<'queue'>;
+  readonly jobsFailed: Counter<'queue'>;
+  readonly deadLettersExpired: Counter<'queue'>;
+  readonly httpDuration: Histogram<'route' | 'status'>;
+  /** Requests answered 429, by what was limited: `address` (before the login). */
+  readonly rateLimited: Counter<'tenant_class'>;
+  /** Adds a source of gauges. */
+  watch(source: GaugeSource): void;
+  /** The exposition text, gauges fresh. */
+  text(): Promise<string>;
+}
+
+const jobSeconds = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800];
+const httpSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+
+/** A registry of its own, so that two composition roots in one process (tests) do not meet. `version` becomes `jobfleet_build_info`. */
+export function createMetrics(version = '0.0.0'): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
+    new Histogram({ name, help, labelNames, buckets, registers });
+  new Gauge({ name: 'jobfleet_build_info', help: 'Release of this process.', labelNames: ['version'], registers })
+    .labels(version)
+    .set(1);
+  const refresh = createGauges(registers);
+  const sources: GaugeSource[] = [];
+  return {
+    contentType: registry.contentType,
+    jobsEnqueued: counter('jobfleet_jobs_enqueued_total', 'Jobs accepted, without duplicates.', ['queue']),
+    jobAttempts: counter('jobfleet_job_attempts_total', 'Attempts ended, by outcome.', ['queue', 'outcome']),
+    jobDuration: histogram('jobfleet_job_duration_seconds', 'Run time of an attempt.', ['queue'], jobSeconds),
+    jobWait: histogram('jobfleet_job_wait_seconds', 'From due to claimed.', ['queue'], jobSeconds),
+    jobInterruptions: counter('jobfleet_job_interruptions_total', 'Runs ended for no fault of the job.', [
+      'queue',
+      'cause',
+    ]),
+    jobsCompleted: counter('bullmq_job_completed_total', 'Jobs completed by this process.', ['queue']),
+    jobsFailed: counter('bullmq_job_failed_total', 'Jobs that became dead letters in this process.', ['queue']),
+    deadLettersExpired: counter('jobfleet_dead_letters_expired_total', 'Dead letters removed by retention.', ['queue']),
+    httpDuration: histogram(
+      'jobfleet_http_request_duration_seconds',
+      'HTTP requests by route pattern.',
+      ['route', 'status'],
+      httpSeconds,
+    ),
+    rateLimited: counter('jobfleet_rate_limited_total', 'Requests answered 429.', ['tenant_class']),
+    watch: (source) => void sources.push(source),
+    text: async () => {
+      await refresh(sources);
+      return registry.metrics();
+    },
+  };
+}
+
+/** The gauge families, and the function that fills them all from the sources. */
+function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) => Promise<void> {
+  const gauge = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Gauge({ name, help, labelNames, registers });
+  const count = gauge('bullmq_job_count', 'Jobs by queue and state.', ['queue', 'state']);
+  const oldest = gauge('jobfleet_queue_oldest_job_age_seconds', 'Age of the oldest waiting job.', ['queue']);
+  const overdue = gauge('jobfleet_queue_overdue_jobs', 'Delayed jobs due and not promoted.', ['queue']);
+  const deadLetters = gauge('jobfleet_dead_letter_jobs', 'Jobs waiting for a redrive or discard.', ['queue']);
+  const up = gauge('jobfleet_worker_up', '1 while this process serves the queue.', ['queue']);
+  const active = gauge('jobfleet_worker_active_jobs', 'Attempts running in this process.', ['queue']);
+  const concurrency = gauge('jobfleet_worker_concurrency', 'Attempts this process runs at most.', ['queue']);
+  const backendUp = gauge('jobfleet_backend_up', '1 when the store answered this scrape.', []);
+
+  const fillQueues = (samples: readonly QueueSample[]): void => {
+    for (const sample of samples) {
+      for (const [state, value] of Object.entries(sample.counts)) count.labels(sample.queue, state).set(value);
+      deadLetters.labels(sample.queue).set(sample.counts['failed'] ?? 0);
+      if (sample.oldestAgeS !== undefined) oldest.labels(sample.queue).set(sample.oldestAgeS);
+      if (sample.overdue !== undefined) overdue.labels(sample.queue).set(sample.overdue);
+    }
+  };
+  const fillWorkers = (samples: readonly WorkerSample[]): void => {
+    for (const sample of samples) {
+      up.labels(sample.queue).set(1);
+      active.labels(sample.queue).set(sample.active);
+      concurrency.labels(sample.queue).set(sample.concurrency);
+    }
+  };
+  return async (sources) => {
+    for (const family of [count, oldest, overdue, deadLetters, up, active, concurrency]) family.reset();
+    for (const source of sources) {
+      fillWorkers(source.workers?.() ?? []);
+      // A store that is down is what backend_up says; the scrape itself must still answer.
+      if (source.backendUp !== undefined) backendUp.set((await source.backendUp().catch(() => false)) ? 1 : 0);
+      if (source.queues !== undefined) fillQueues(await source.queues().catch(() => []));
+    }
+  };
+}
