@@ -30,7 +30,7 @@ export function createLog(options: LogOptions): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: ['req.headers.authorization', 'req.headers.cookie'], censor: '[redacted]' },
       serializers: { err: (error: Error) => mask(error) },
-      formatters: { level: (label) => ({ level: label }), log: maskedFields },
+      formatters: { level: (label) => ({ level: label }), bindings: maskedFields, log: maskedFields },
       hooks: {
         logMethod(values, method) {
           const [first, second, ...rest] = values;
@@ -56,7 +56,7 @@ function maskIfText(value: unknown): unknown {
 function maskedFields(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => {
-      if (typeof value === 'number' || value instanceof Error) return [key, value];
+      if (typeof value === 'number' || (key === 'err' && value instanceof Error)) return [key, value];
       // Through an object, so that the key's own name counts.
       const masked = mask({ [key]: value });
       return [key, typeof masked === 'object' && masked !== null ? Object.values(masked)[0] : masked];
