@@ -108,12 +108,24 @@ export interface Backend {
   readonly control: ControlChannel;
   /** What another thread needs to renew leases over a connection of its own (`openLeaseRenewer`); structured-clonable. */
   readonly leaseConnection: LeaseConnection;
+  /** What this store needs swept from time to time; for the keeper. */
+  readonly chores: readonly Chore[];
   /** The store's clock, epoch ms. */
   now(): Promise<number>;
   /** Throws a one-sentence error with cause and fix when the store does not answer. */
   ping(): Promise<void>;
   /** May be called twice. Queues, workers and events first, then connections; the embedded server last, by its last process. */
   close(): Promise<void>;
+}
+
+/** Work that one process of the fleet does for all (`keeper.ts`). */
+export interface Chore {
+  /** For logs. */
+  readonly name: string;
+  /** From the end of one run to the start of the next. */
+  readonly everyMs: number;
+  /** Aborted when another process took over. Throwing is reported and does not stop the next run. */
+  run(signal: AbortSignal): Promise<void>;
 }
 
 export type LeaseConnection =

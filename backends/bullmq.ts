@@ -1,0 +1,157 @@
+/**
+ * What every BullMQ store shares: its queues, workers and event readers, how they are set up, and the order in which
+ * they close. The store brings a factory for `IQueueBackend` instances; BullMQ's classes run on top unchanged.
+ */
+import {
+  type BackendFactory,
+  type IQueueBackend,
+  Job,
+  type JobJson,
+  type JobProgress,
+  type JobsOptions,
+  Queue,
+  type QueueBaseOptions,
+  QueueEvents,
+  type RedisQueueBackend,
+  Worker,
+} from 'bullmq';
+import type { Backend, WorkerTuning } from './backend.ts';
+import { metricPoints, watchClaims } from './watched.ts';
+
+/** One `IQueueBackend` per BullMQ object. `blocking`: an event reader; `withBlockingConnection`: a worker. */
+export type StoreFactory = (
+  name: string,
+  options: QueueBaseOptions,
+  wants: { readonly blocking?: boolean; readonly withBlockingConnection?: boolean },
+) => IQueueBackend;
+
+export interface StoreParts {
+  readonly factory: StoreFactory;
+  /** What becomes of completed jobs when nobody says otherwise. Failed ones always stay: they are the dead letters. */
+  readonly removeOnComplete: Exclude<JobsOptions['removeOnComplete'], undefined>;
+  readonly onError: (error: Error) => void;
+}
+
+/** What the pipeline gets for a stored payload that is not JSON; it ends such a job as `MALFORMED`. */
+export const malformed = Object.freeze({ $malformed: true });
+
+/**
+ * A job as stored, however broken. BullMQ's own reader throws on a payload that is not JSON: inside a claim that leaves
+ * the job claimed for ever, inside a list it hides the whole page. And a dead letter leaves only by redrive, discard or
+ * age, whatever options a foreign producer gave the job.
+ */
+class ReadableJob<D = unknown, V = unknown, M extends string = string, P extends JobProgress = JobProgress> extends Job<
+  D,
+  V,
+  M,
+  P
+> {
+  static override fromJSON<T = unknown, R = unknown, N extends string = string>(
+    queue: Parameters<typeof Job.fromJSON>[0],
+    json: JobJson,
+    jobId?: string,
+  ): Job<T, R, N> {
+    const job = readable<T, R, N>(
+      () => super.fromJSON<T, R, N>(queue, json, jobId),
+      () => super.fromJSON<T, R, N>(queue, { ...json, data: JSON.stringify(malformed) }, jobId),
+    );
+    job.opts.removeOnFail = false;
+    return job;
+  }
+}
+
+function readable<T, R, N extends string>(read: () => Job<T, R, N>, replace: () => Job<T, R, N>): Job<T, R, N> {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SyntaxError) return replace();
+    throw error;
+  }
+}
+
+class StoreQueue extends Queue {
+  protected override get Job(): typeof Job {
+    return ReadableJob;
+  }
+}
+
+class StoreWorker extends Worker {
+  protected override get Job(): typeof Job {
+    return ReadableJob;
+  }
+}
+
+type Classes = Pick<Backend, 'queue' | 'worker' | 'events' | 'close'>;
+
+/** `close()` ends workers (waiting for their active jobs), event readers, then queues; the store's connections come after. */
+export function createClasses({ factory, removeOnComplete, onError }: StoreParts): Classes {
+  // BullMQ's public types name the Redis instance as the default one; no caller of ours reaches through to it.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  const factoryAsDefault = factory as BackendFactory<RedisQueueBackend>;
+  const queues = new Map<string, Queue>();
+  const readers = new Map<string, QueueEvents>();
+  const workers = new Set<Worker>();
+  const connection = {};
+  return {
+    queue(name, defaults) {
+      const known = queues.get(name);
+      if (known !== undefined) {
+        if (defaults !== undefined) known.jobsOpts = { ...known.jobsOpts, ...defaults, removeOnFail: false };
+        return known;
+      }
+      const queue = new StoreQueue(
+        name,
+        {
+          connection,
+          defaultJobOptions: { removeOnComplete, ...defaults, removeOnFail: false },
+          streams: { events: { maxLen: 1_000 } },
+        },
+        factoryAsDefault,
+      );
+      queue.on('error', onError);
+      queues.set(name, queue);
+      return queue;
+    },
+    worker(name, processor, tuning) {
+      const worker = new StoreWorker(name, processor, { connection, ...workerOptions(tuning) }, factoryAsDefault);
+      worker.on('error', onError);
+      worker.on('closed', () => workers.delete(worker));
+      workers.add(worker);
+      return { worker, watch: watchClaims(worker.getBackend()) };
+    },
+    events(name) {
+      const known = readers.get(name);
+      if (known !== undefined) return known;
+      const reader = new QueueEvents(name, { connection }, factoryAsDefault);
+      reader.on('error', onError);
+      reader.setMaxListeners(0);
+      readers.set(name, reader);
+      return reader;
+    },
+    async close() {
+      await Promise.all(Array.from(workers, (worker) => worker.close()));
+      await Promise.all(Array.from(readers.values(), (reader) => reader.close()));
+      await Promise.all(Array.from(queues.values(), (queue) => queue.close()));
+    },
+  };
+}
+
+function workerOptions(tuning: WorkerTuning) {
+  return {
+    autorun: false,
+    concurrency: tuning.concurrency,
+    // Idle workers ask twice as seldom as by default; a new job wakes them at once all the same.
+    drainDelay: 10,
+    lockDuration: tuning.leaseMs,
+    // Interruptions are counted by us and never kill a job.
+    maxStalledCount: 1_000_000,
+    metrics: { maxDataPoints: metricPoints },
+    runRetryDelay: 1_000,
+    settings: {
+      backoffStrategy: (_attempt: number, _type?: string, error?: Error) =>
+        tuning.backoff(error ?? new Error('unknown')),
+    },
+    skipLockRenewal: true,
+    stalledInterval: Math.round(tuning.leaseMs / 2),
+  };
+}

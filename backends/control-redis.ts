@@ -1,0 +1,41 @@
+/** `ControlChannel` over Redis pub/sub, on a connection of its own that is opened by the first listener. */
+import type { Redis } from 'ioredis';
+import type { ControlChannel, ControlMessage } from './backend.ts';
+import { parseControl } from './control-message.ts';
+
+/** Pub/sub ignores the database number, so the channel names it. ioredis subscribes again after a lost connection. */
+export function redisControl(
+  client: Redis,
+  connect: () => Redis,
+  onError: (error: Error) => void,
+): ControlChannel & { close(): Promise<void> } {
+  const channel = `jobfleet:${client.options.db ?? 0}:control`;
+  const listeners = new Set<(message: ControlMessage) => void>();
+  let subscriber: Redis | undefined;
+  const subscribe = () => {
+    const opened = connect();
+    opened.on('message', (_channel: string, text: string) => {
+      const message = parseControl(text);
+      if (message === undefined) return;
+      for (const listener of listeners) listener(message);
+    });
+    opened.subscribe(channel).catch(onError);
+    return opened;
+  };
+  return {
+    async send(message) {
+      await client.publish(channel, JSON.stringify(message));
+    },
+    listen(listener) {
+      listeners.add(listener);
+      subscriber ??= subscribe();
+      return () => {
+        listeners.delete(listener);
+      };
+    },
+    close() {
+      subscriber?.disconnect();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/** The one `pg.Pool` of a process, which outlives deadlocks and restarts of its server. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { Pool } from 'pg';
+import { errorCode, errorText } from './unreachable.ts';
+
+/** Rolled back whole by the server: the same statement may simply run again. */
+const conflicts = new Set(['40001', '40P01']);
+/** The server is going away, gone, or not yet back. */
+const losses = new Set([
+  '08000',
+  '08001',
+  '08003',
+  '08006',
+  '57P01',
+  '57P02',
+  '57P03',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+const lostWords = /^(Connection terminated|Client has encountered a connection error|server closed the connection)/;
+/** A statement waits this long for a lost server to come back; then its error is the caller's. */
+const patienceMs = 10_000;
+
+export interface PoolSettings {
+  /** Connections at most. Every worker and event reader keeps one for itself. */
+  readonly max: number;
+  readonly deadlockTimeoutMs?: number;
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * `search_path` finds BullMQ's objects first. `query` repeats what the server rolled back for a deadlock or a
+ * serialization failure: BullMQ's claims, sweeps and moves deadlock with each other, and it would book the victim as a
+ * failure of a job that had succeeded. It also waits up to 10 s for a lost server. A statement that was applied
+ * unseen runs twice: BullMQ's finish then reports a lost lock, an add of the same id is a no-op, and a double claim is
+ * swept after its lease.
+ */
+export function openPool(url: string, settings: PoolSettings): Pool {
+  const timeout =
+    settings.deadlockTimeoutMs === undefined ? '' : ` -c deadlock_timeout=${settings.deadlockTimeoutMs}ms`;
+  const pool = new Pool({
+    ...withOptions(url, `-c search_path=bullmq,public${timeout}`),
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    max: settings.max,
+  });
+  // Without a listener an idle connection that dies with its server takes the process along.
+  pool.on('error', settings.onError);
+  // BullMQ adds one listener per class.
+  pool.setMaxListeners(0);
+  const query = pool.query.bind(pool);
+  return Object.assign(pool, {
+    query: (text: string, values?: unknown[]) =>
+      query(text, values).catch((error: unknown) => repeat(() => query(text, values), error, pool)),
+  });
+}
+
+/** Connection settings with our server options behind those the address may carry. */
+export function withOptions(url: string, options: string): { connectionString: string; options: string } {
+  if (!URL.canParse(url)) return { connectionString: url, options };
+  const address = new URL(url);
+  const given = address.searchParams.get('options');
+  address.searchParams.delete('options');
+  return { connectionString: address.href, options: given === null ? options : `${given} ${options}` };
+}
+
+async function repeat<T>(run: () => Promise<T>, first: unknown, pool: Pool): Promise<T> {
+  const deadline = Date.now() + patienceMs;
+  let error = first;
+  for (let round = 0; ; round += 1) {
+    const lost = isLost(error);
+    if ((!lost && !conflicts.has(errorCode(error))) || Date.now() > deadline || pool.ending) throw error;
+    // Jitter parts two victims that would meet again.
+    await wait(lost ? Math.min(50 * 2 ** round, 1_000) : Math.random() * Math.min(2 ** round, 50));
+    try {
+      return await run();
+    } catch (next) {
+      error = next;
+    }
+  }
+}
+
+/** The connection or the server was lost, as opposed to a statement that was refused. */
+export function isLost(error: unknown): boolean {
+  return losses.has(errorCode(error)) || lostWords.test(errorText(error));
+}

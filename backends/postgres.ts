@@ -1,0 +1,124 @@
+/** The store on PostgreSQL: BullMQ's tables in schema `bullmq`, ours in `jobfleet`, one pool for everything in a process. */
+import { isPgPool, PostgresConnection, PostgresQueueBackend } from 'bullmq';
+import type { Pool } from 'pg';
+import { type Backend, type BackendKind, type BackendOptions, capabilities } from './backend.ts';
+import { createClasses, type StoreFactory } from './bullmq.ts';
+import { postgresControl } from './control-postgres.ts';
+import { openPool } from './postgres-pool.ts';
+import { migrate } from './postgres-schema.ts';
+import { postgresRecords, sweepRecords } from './records-postgres.ts';
+import { BackendError, errorCode, errorText, reportOnce, shownUrl } from './unreachable.ts';
+import { gatherMetrics, sweepToHead } from './watched.ts';
+
+export { migrate } from './postgres-schema.ts';
+
+export interface PostgresOptions extends BackendOptions {
+  readonly kind: Exclude<BackendKind, 'redis'>;
+  /** Called last, when every connection is closed. */
+  readonly afterClose?: () => Promise<void>;
+}
+
+/** Connections for everything but workers and event readers. */
+const ownConnections = 10;
+
+/** Connects, migrates both schemas when needed, and answers; or throws `BackendError`. Needs PostgreSQL 14 or newer. */
+export async function openPostgres(url: string, options: PostgresOptions): Promise<Backend> {
+  const onError = reportOnce(options.onError);
+  const pool = openPool(url, {
+    max: ownConnections + (options.connections ?? 20),
+    // Ours alone: a deadlock shows after 0.1 s instead of 1 s, that long everything behind it stands.
+    ...(options.kind === 'embedded' ? { deadlockTimeoutMs: 100 } : {}),
+    onError,
+  });
+  try {
+    await migrate(pool);
+  } catch (error) {
+    await pool.end();
+    throw explain(url, error);
+  }
+  const flushes = new Set<() => Promise<void>>();
+  const classes = createClasses({ factory: postgresFactory(pool, flushes, onError), removeOnComplete: false, onError });
+  const control = postgresControl(pool, url, onError);
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await classes.close();
+    await Promise.all(Array.from(flushes, (flush) => flush()));
+    await control.close();
+    await pool.end();
+    await options.afterClose?.();
+  };
+  return {
+    ...classes,
+    kind: options.kind,
+    capabilities: capabilities[options.kind],
+    // The delayed state keeps the job's place in the queue; BullMQ's way back to waiting would put it at the tail.
+    handBack: (job, token) => job.moveToDelayed(Date.now(), token),
+    records: postgresRecords(pool),
+    control,
+    leaseConnection: { kind: 'postgres', url, schema: 'bullmq' },
+    chores: [{ name: 'expired records', everyMs: 60_000, run: async () => void (await sweepRecords(pool, 10_000)) }],
+    async now() {
+      const { rows } = await pool.query<{ ms: number }>(
+        'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
+      );
+      return rows[0]?.ms ?? Number.NaN;
+    },
+    async ping() {
+      try {
+        await pool.query('SELECT 1');
+      } catch (error) {
+        throw explain(url, error);
+      }
+    },
+    close: () => (closing ??= close()),
+  };
+}
+
+/** BullMQ's backend over the shared pool. The schema was checked when the pool was opened: asking again per class would cost a round trip each, and BullMQ keeps a failed answer for ever. */
+function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError: (error: Error) => void): StoreFactory {
+  if (!isPgPool(pool)) throw new TypeError('expected a pg.Pool');
+  return (name, options, wants) => {
+    const connection = new PostgresConnection(pool);
+    connection.waitUntilReady = () => Promise.resolve();
+    const listenName =
+      wants.withBlockingConnection === true ? name : wants.blocking === true ? `${name}:qe` : undefined;
+    const backend = new PostgresQueueBackend(connection, name, { ...options, connection: pool }, true, listenName);
+    if (wants.withBlockingConnection === true) {
+      sweepToHead(backend);
+      flushes.add(gatherMetrics(backend, pool, name, onError));
+    }
+    return backend;
+  };
+}
+
+function explain(url: string, error: unknown): BackendError {
+  const where = shownUrl(url);
+  const cause = { cause: error };
+  switch (errorCode(error)) {
+    case '28000':
+    case '28P01':
+      return new BackendError(
+        'BACKEND_FORBIDDEN',
+        `PostgreSQL at ${where} refuses this user or password; correct them in QUEUE_URL`,
+        cause,
+      );
+    case '3D000':
+      return new BackendError(
+        'BACKEND_UNREACHABLE',
+        `PostgreSQL at ${where} has no such database; create it (createdb) or correct QUEUE_URL`,
+        cause,
+      );
+    case '42501':
+      return new BackendError(
+        'BACKEND_FORBIDDEN',
+        `PostgreSQL at ${where} lets this user not create the schemas bullmq and jobfleet; GRANT CREATE ON DATABASE to it, or start once as the owner`,
+        cause,
+      );
+    default:
+      return new BackendError(
+        'BACKEND_UNREACHABLE',
+        `PostgreSQL at ${where} does not answer (${errorText(error)}); start it, or correct QUEUE_URL`,
+        cause,
+      );
+  }
+}

@@ -1,0 +1,124 @@
+/** The store on Redis: BullMQ's keys under `bull:`, ours under `jobfleet:`. */
+import { createRedisBackend } from 'bullmq';
+import { Redis } from 'ioredis';
+import { type Backend, type BackendOptions, capabilities } from './backend.ts';
+import { createClasses, type StoreFactory } from './bullmq.ts';
+import { redisControl } from './control-redis.ts';
+import { redisRecords } from './records-redis.ts';
+import { BackendError, errorText, reportOnce, shownUrl } from './unreachable.ts';
+
+const prefix = 'bull';
+
+/** Completed jobs stay a day, at most 10,000 per queue. Age in seconds, as BullMQ wants it. */
+const removeOnComplete = { age: 86_400, count: 10_000 };
+
+/** Connects and answers, or throws `BackendError`. Needs Redis 6.2 or newer; `rediss:` verifies the certificate. */
+export async function openRedis(url: string, options: BackendOptions): Promise<Backend> {
+  const onError = reportOnce(options.onError);
+  const client = await connect(url, onError);
+  // BullMQ's workers and event readers must never give up on a command; everything else answers within seconds.
+  let patient: Redis | undefined;
+  const forWorkers = () => (patient ??= listened(client.duplicate({ maxRetriesPerRequest: null }), onError));
+  const factory: StoreFactory = (name, settings, wants) => {
+    const blocks = wants.blocking === true || wants.withBlockingConnection === true;
+    return createRedisBackend(name, { ...settings, connection: blocks ? forWorkers() : client }, wants);
+  };
+  const classes = createClasses({ factory, removeOnComplete, onError });
+  const control = redisControl(
+    client,
+    () => listened(client.duplicate({ maxRetriesPerRequest: null }), onError),
+    onError,
+  );
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await classes.close();
+    await control.close();
+    await Promise.all([hangUp(client), patient === undefined ? undefined : hangUp(patient)]);
+  };
+  return {
+    ...classes,
+    kind: 'redis',
+    capabilities: capabilities.redis,
+    // Head of the queue.
+    handBack: async (job, token) => {
+      await job.moveToWait(token);
+    },
+    records: redisRecords(client),
+    control,
+    leaseConnection: { kind: 'redis', url, prefix },
+    chores: [],
+    async now() {
+      const [seconds, micros] = await client.time();
+      return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+    },
+    async ping() {
+      try {
+        await client.ping();
+      } catch (error) {
+        throw explain(url, error);
+      }
+    },
+    close: () => (closing ??= close()),
+  };
+}
+
+/**
+ * One connected client, or `BackendError` at the first refusal: later losses are retried, a wrong address is not.
+ * Commands are held for about 4 s while a lost Redis comes back, then fail.
+ */
+export async function connect(url: string, onError: (error: Error) => void): Promise<Redis> {
+  let connected = false;
+  const client = new Redis(url, {
+    connectTimeout: 5_000,
+    keepAlive: 10_000,
+    lazyConnect: true,
+    maxRetriesPerRequest: 8,
+    retryStrategy: (times) => (connected ? Math.min(times * 100, 2_000) : null),
+  });
+  let cause: unknown;
+  const note = (error: Error) => {
+    cause = error;
+  };
+  client.on('error', note);
+  try {
+    await client.connect();
+    await client.ping();
+  } catch (error) {
+    client.disconnect();
+    // ioredis rejects with "Connection is closed." and tells the reason only as an event.
+    throw explain(url, cause ?? error);
+  }
+  connected = true;
+  client.off('error', note);
+  return listened(client, onError);
+}
+
+/** Every client needs a listener, or a lost connection ends the process. BullMQ adds three listeners per class. */
+function listened(client: Redis, onError: (error: Error) => void): Redis {
+  client.on('error', onError);
+  client.setMaxListeners(0);
+  return client;
+}
+
+async function hangUp(client: Redis): Promise<void> {
+  if (client.status === 'ready') await client.quit();
+  else client.disconnect();
+}
+
+function explain(url: string, error: unknown): BackendError {
+  const where = shownUrl(url);
+  const text = errorText(error);
+  const cause = { cause: error };
+  if (/NOAUTH|WRONGPASS|NOPERM|AUTH/.test(text)) {
+    return new BackendError(
+      'BACKEND_FORBIDDEN',
+      `Redis at ${where} refuses this user or password (${text}); correct them in QUEUE_URL`,
+      cause,
+    );
+  }
+  return new BackendError(
+    'BACKEND_UNREACHABLE',
+    `Redis at ${where} does not answer (${text}); start it, or correct QUEUE_URL`,
+    cause,
+  );
+}

@@ -1,0 +1,91 @@
+/**
+ * What we change on the real `IQueueBackend` of BullMQ. Single methods are replaced on the instance, so that
+ * `instanceof` still holds and everything else stays BullMQ's own. Nothing here adds a round trip or an await to a job.
+ */
+import type { IQueueBackend, PostgresQueueBackend } from 'bullmq';
+import type { Pool } from 'pg';
+import type { ClaimWatch } from './backend.ts';
+
+const blockMs = 10_000;
+/** One point a minute: a day. */
+export const metricPoints = 1_440;
+
+/**
+ * Notes when the store last answered a claim or a wait, and caps the longest wait: BullMQ would let an idle worker on
+ * PostgreSQL listen for an hour, too long to tell a quiet queue from a dead connection. Finishing a job claims the next
+ * one in the same call, so it counts as an answer too.
+ */
+export function watchClaims(backend: IQueueBackend): ClaimWatch {
+  let lastAnswerAt = Date.now();
+  const note = () => {
+    lastAnswerAt = Date.now();
+  };
+  // The caller gets the store's own promise, with its rejection; a failed call is no answer.
+  const noted = <T>(answer: Promise<T>): Promise<T> => {
+    answer.then(note, () => undefined);
+    return answer;
+  };
+  const active = backend.moveToActive.bind(backend);
+  const wait = backend.waitForJob.bind(backend);
+  const completed = backend.moveToCompleted.bind(backend);
+  const failed = backend.moveToFailed.bind(backend);
+  const delayed = backend.moveToDelayed.bind(backend);
+  backend.moveToActive = (token, name) => noted(active(token, name));
+  backend.waitForJob = (timeoutS) => noted(wait(timeoutS));
+  backend.moveToCompleted = (job, value, keep, token, next) => noted(completed(job, value, keep, token, next));
+  backend.moveToFailed = (job, reason, keep, token, next, fields) =>
+    noted(failed(job, reason, keep, token, next, fields));
+  backend.moveToDelayed = (id, at, delay, token, more) => noted(delayed(id, at, delay, token, more));
+  const longestS = Math.min(backend.maximumBlockTimeout ?? Number.POSITIVE_INFINITY, blockMs / 1_000);
+  Object.defineProperty(backend, 'maximumBlockTimeout', { value: longestS });
+  return { lastAnswerAt: () => lastAnswerAt, blockMs };
+}
+
+/**
+ * PostgreSQL puts a swept job (its worker died) at the tail of the queue, where a backlog would hold it for as long as
+ * the backlog lasts. This puts it at the head, as Redis does. Ids begin with a time, so pushing the newest first leaves
+ * the oldest in front.
+ */
+export function sweepToHead(backend: IQueueBackend): void {
+  const sweep = backend.moveStalledJobsToWait.bind(backend);
+  backend.moveStalledJobsToWait = async () => {
+    const ids = await sweep();
+    for (const id of ids.toSorted().toReversed()) await backend.changePriority(id, 0, true);
+    return ids;
+  };
+}
+
+/**
+ * BullMQ on PostgreSQL counts every finished job for its charts in a statement of its own, all in one row: a commit more
+ * per job, one after the other. Here they are counted in memory and written once a second; a crash costs the chart one
+ * second. Answers the function that writes the rest; it must run before the pool ends.
+ */
+export function gatherMetrics(
+  backend: PostgresQueueBackend,
+  pool: Pick<Pool, 'query'>,
+  queue: string,
+  onError: (error: Error) => void,
+): () => Promise<void> {
+  const counts = { completed: 0, failed: 0 };
+  let timer: NodeJS.Timeout | undefined;
+  const flush = async () => {
+    clearTimeout(timer);
+    timer = undefined;
+    for (const kind of ['completed', 'failed'] as const) {
+      const count = counts[kind];
+      counts[kind] = 0;
+      if (count === 0) continue;
+      const values = [queue, kind, metricPoints, Date.now(), count];
+      await pool
+        .query('SELECT count(bullmq.collect_metrics($1, $2, $3, $4)) FROM generate_series(1, $5)', values)
+        .catch(onError);
+    }
+  };
+  Object.defineProperty(backend, 'collectMetrics', {
+    value: (kind: 'completed' | 'failed') => {
+      counts[kind] += 1;
+      timer ??= setTimeout(() => void flush(), 1_000).unref();
+    },
+  });
+  return flush;
+}
