@@ -3,7 +3,13 @@
  * names everywhere; payloads are never logged. Pretty only for a person: on a terminal, when pino-pretty is installed.
  */
 import { createRequire } from 'node:module';
-import pino, { type DestinationStream, type LevelWithSilent, type Logger } from 'pino';
+import pino, {
+  type Bindings,
+  type ChildLoggerOptions,
+  type DestinationStream,
+  type LevelWithSilent,
+  type Logger,
+} from 'pino';
 import { mask, maskText } from './mask.ts';
 
 export type Log = Logger;
@@ -22,15 +28,14 @@ export interface LogOptions {
 /** Every field and every message passes the masker, errors with their stack and causes too. */
 export function createLog(options: LogOptions): Log {
   const destination = options.destination ?? ((options.pretty ?? process.stdout.isTTY) ? prettyStream() : undefined);
-  return pino(
+  const log = pino(
     {
       name: options.name,
       level: options.level ?? 'info',
       base: { name: options.name, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: ['req.headers.authorization', 'req.headers.cookie'], censor: '[redacted]' },
-      serializers: { err: (error: Error) => mask(error) },
-      formatters: { level: (label) => ({ level: label }), bindings: maskedFields, log: maskedFields },
+      serializers: { err: (error: Error) => mask(error), req: requestFacts, res: responseFacts },
+      formatters: { level: (label) => ({ level: label }), log: maskedFields },
       hooks: {
         logMethod(values, method) {
           const [first, second, ...rest] = values;
@@ -41,6 +46,28 @@ export function createLog(options: LogOptions): Log {
     },
     destination ?? pino.destination({ dest: 1, sync: true }),
   );
+  // pino masks no binding of a child: it turns that formatter off below the root.
+  const makeChild: unknown = Reflect.get(log, 'child');
+  return Object.assign(log, {
+    child(this: Log, bindings: Bindings, childOptions?: ChildLoggerOptions): Log {
+      if (typeof makeChild !== 'function') throw new TypeError('expected a pino logger with child()');
+      return Reflect.apply(makeChild, this, [maskedFields(bindings), childOptions]);
+    },
+  });
+}
+
+/** What the HTTP layer may log of a request: never a header, a query or a body. */
+function requestFacts(request: unknown): Record<string, unknown> {
+  const { id, method, url } = fieldsOf(request);
+  return { id, method, path: typeof url === 'string' ? maskText(url.split('?', 1)[0] ?? '') : undefined };
+}
+
+function responseFacts(response: unknown): Record<string, unknown> {
+  return { statusCode: fieldsOf(response)['statusCode'] };
+}
+
+function fieldsOf(value: unknown): { readonly [field: string]: unknown } {
+  return typeof value === 'object' && value !== null ? Object(value) : {};
 }
 
 /** pino takes the message of a lone error as it is; this one is masked first. */
@@ -53,10 +80,13 @@ function maskIfText(value: unknown): unknown {
   return typeof value === 'string' ? maskText(value) : value;
 }
 
+/** These reach their serializer as they are. */
+const serialized: ReadonlySet<string> = new Set(['err', 'req', 'res']);
+
 function maskedFields(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => {
-      if (typeof value === 'number' || (key === 'err' && value instanceof Error)) return [key, value];
+      if (typeof value === 'number' || serialized.has(key)) return [key, value];
       // Through an object, so that the key's own name counts.
       const masked = mask({ [key]: value });
       return [key, typeof masked === 'object' && masked !== null ? Object.values(masked)[0] : masked];

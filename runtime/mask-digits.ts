@@ -7,6 +7,8 @@ import { isAadhaar, isCard, isLuhn } from './mask-checks.ts';
 // Starts only where no letter, digit or hex-like part stands before, so that one run of digits has one start.
 const run = /(?<![A-Za-z0-9_.])(?<![A-Za-z0-9_]-)\+?\d(?:[ :-]?\d)+(?![A-Za-z0-9_]|-[A-Za-z])/g;
 const keywordReach = 20;
+/** Nobody writes one of these numbers in more pieces. */
+const mostGroups = 7;
 const phoneWord = /\b(?:phone|mobile|mob|tel|telephone|whatsapp|contact|msisdn)\b/i;
 const aadhaarWord = /\b(?:aadhaar|aadhar|uidai|uid)\b/i;
 const cardWord = /\b(?:card|visa|mastercard|maestro|rupay|amex|debit|credit)\b/i;
@@ -57,21 +59,21 @@ function widest(groups: readonly Group[], first: number, found: string, before: 
   let best = 0;
   let digits = '';
   const shape: number[] = [];
-  for (let width = 1; width <= 10; width += 1) {
+  for (let width = 1; width <= mostGroups; width += 1) {
     const group = groups[first + width - 1];
     if (group === undefined) break;
     digits += group.digits;
     shape.push(group.digits.length);
     if (digits.length > 19) break;
+    if (digits.length < 9) continue;
     const start = groups[first]?.start ?? 0;
-    const context = first === 0 ? before : `${before}${found.slice(0, start)}`.slice(-keywordReach);
+    const context = `${before}${found.slice(Math.max(0, start - keywordReach), start)}`.slice(-keywordReach);
     if (isPersonal(digits, shape, context, start > 0 && found[start - 1] === '+')) best = width;
   }
   return best;
 }
 
 function isPersonal(digits: string, shape: readonly number[], before: string, plus: boolean): boolean {
-  if (digits.length < 9) return false;
   const grouped = shape.length > 1;
   const form = shape.join('-');
   if (isAadhaar(digits) && (form === '4-4-4' || aadhaarWord.test(before))) return true;

@@ -109,6 +109,7 @@ function walkObject(value: object, path: readonly object[], kind: KeyKind): unkn
   const inside = [...path, value];
   if (value instanceof Error) return errorFacts(value, inside);
   if (Array.isArray(value) || value instanceof Set) return [...value].map((item) => walk(item, inside, kind));
+  if (!(value instanceof Map) && !isPlain(value)) return walkInstance(value, inside, kind);
   const entries: [string, unknown][] =
     value instanceof Map ? [...value].map(([key, item]) => [String(key), item]) : Object.entries(value);
   // fromEntries defines own properties: a key "__proto__" stays a key.
@@ -118,6 +119,24 @@ function walkObject(value: object, path: readonly object[], kind: KeyKind): unkn
       return [maskText(key), walk(item, inside, own === 'plain' ? kind : own)];
     }),
   );
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+/** A socket, a queue, a request: its fields are not data, and there may be megabytes of them. */
+function walkInstance(value: object, path: readonly object[], kind: KeyKind): unknown {
+  if ('toJSON' in value && typeof value.toJSON === 'function') {
+    try {
+      const json: unknown = value.toJSON();
+      if (json !== value) return walk(json, path, kind);
+    } catch {
+      return '[unreadable]';
+    }
+  }
+  return `[${value.constructor.name}]`;
 }
 
 function errorFacts(error: Error, path: readonly object[]): Record<string, unknown> {
