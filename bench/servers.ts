@@ -6,7 +6,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { openEmbedded } from '../backends/embedded/server.ts';
 
 export interface Server {
@@ -79,14 +78,14 @@ export async function startPostgres(): Promise<Server> {
   const server = await openEmbedded(join(folder, 'queue'), {
     onError: (error) => process.stderr.write(`${error.message}\n`),
   });
+  const { serverPid } = server;
+  if (serverPid === undefined) throw new Error('the PostgreSQL of the bench cannot be seen from this process');
   return {
     name: 'postgres',
     url: server.url,
-    cpuMicros: () =>
-      processMicros(server.serverPid) + childrenOf(server.serverPid).reduce((sum, pid) => sum + processMicros(pid), 0),
+    cpuMicros: () => [serverPid, ...childrenOf(serverPid)].reduce((sum, pid) => sum + processMicros(pid), 0),
     close: async () => {
       await server.close();
-      await wait(0);
       await rm(folder, { recursive: true, force: true });
     },
   };
