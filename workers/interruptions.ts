@@ -1,0 +1,120 @@
+/**
+ * The run record of a job: which runs ended for no fault of its own, and whether it may run among others. Healthy jobs
+ * have none: it is written at a hand-back, after a lost claim, and when a child died; it is read at a claim that is not
+ * the first.
+ *
+ * A crash of the worker says nothing about who caused it, so every job that was in it is a suspect and runs alone in a
+ * child from then on. A child's death is seen by its living worker and counts against the job.
+ */
+import { z } from 'zod';
+import type { RecordStore } from '../backends/backend.ts';
+import { giveUp, type JobError, retry, tryAgainIn } from '../jobs/errors.ts';
+import type { Claim } from './claim.ts';
+
+/** `deploy`: handed back at shutdown. `crash`: the claim was lost. `lease`: another worker took it while it ran here. */
+export type InterruptionCause = 'crash' | 'deploy' | 'lease';
+
+const runRecord = z.looseObject({
+  /** The newest ones; `interrupted` counts them all. */
+  causes: z.array(z.object({ cause: z.enum(['crash', 'deploy', 'lease']), at: z.number() })).default([]),
+  interrupted: z.number().default(0),
+  /** How many lost claims are already noted. */
+  lostClaims: z.number().default(0),
+  /** Once a suspect, alone for the rest of its life. */
+  suspect: z.boolean().default(false),
+  /** Deaths of its child since it was accepted or redriven. */
+  deaths: z.number().default(0),
+  /** Epoch ms of the newest redrive; written by it. */
+  redrivenAt: z.number().optional(),
+});
+export type StoredRun = z.output<typeof runRecord>;
+
+export const runKey = (queue: string, id: string): string => `run:${queue}:${id}`;
+
+/** A record that is not ours to read counts as empty: it must not keep a job from running. */
+export function readRun(value: string): StoredRun {
+  try {
+    return runRecord.parse(JSON.parse(value));
+  } catch {
+    return runRecord.parse({});
+  }
+}
+
+const recordTtlMs = 45 * 86_400_000;
+const causesKept = 50;
+const alertAt = 20;
+/** Deaths in a child of its own after which a job is given up: a suspect of a type that usually runs among others, and of a type that always has a child. */
+const deathsAllowed = { suspect: 3, child: 2 } as const;
+
+export interface Interruptions {
+  /** At a claim that is not the first: notes lost claims and answers whether the job has to run alone. */
+  seen(claim: Claim, run: StoredRun | undefined): Promise<boolean>;
+  /** A run that ended for no fault of the job, with the job still in our hands. */
+  note(claim: Claim, cause: InterruptionCause): Promise<void>;
+  /** The job's child died (`SANDBOX_*`): what becomes of the job. Spends an attempt only where a time limit would in process. */
+  died(claim: Claim, error: JobError, hasOwnChild: boolean): Promise<JobError>;
+}
+
+export function createInterruptions(parts: {
+  readonly records: RecordStore;
+  readonly now: () => number;
+  /** Told once per interruption. */
+  readonly onInterrupted: (claim: Claim, cause: InterruptionCause) => void;
+  /** A job that keeps being interrupted: somebody should look. */
+  readonly onAlert: (claim: Claim, interrupted: number) => void;
+}): Interruptions {
+  const change = (claim: Claim, update: (run: StoredRun) => StoredRun): Promise<StoredRun> =>
+    changeRun(parts.records, runKey(claim.queue, claim.id), update);
+  const append = (claim: Claim, cause: InterruptionCause, times: number, run: StoredRun): StoredRun => ({
+    ...run,
+    causes: [
+      ...run.causes,
+      ...Array.from({ length: Math.min(times, causesKept) }, () => ({ cause, at: parts.now() })),
+    ].slice(-causesKept),
+    interrupted: run.interrupted + times,
+    lostClaims: Math.max(run.lostClaims, claim.lostClaims),
+    suspect: run.suspect || cause === 'crash' || run.interrupted + times >= alertAt,
+  });
+  const tell = (claim: Claim, cause: InterruptionCause, times: number, run: StoredRun): void => {
+    for (let told = 0; told < times; told += 1) parts.onInterrupted(claim, cause);
+    if (run.interrupted >= alertAt) parts.onAlert(claim, run.interrupted);
+  };
+  return {
+    async seen(claim, run) {
+      const lost = claim.lostClaims - (run?.lostClaims ?? 0);
+      if (lost <= 0) return run?.suspect ?? false;
+      const changed = await change(claim, (latest) => append(claim, 'crash', lost, latest));
+      tell(claim, 'crash', lost, changed);
+      return true;
+    },
+    async note(claim, cause) {
+      tell(claim, cause, 1, await change(claim, (run) => append(claim, cause, 1, run)));
+    },
+    async died(claim, error, hasOwnChild) {
+      // A handler that usually runs in process would have been retried at its time limit: alone, it is judged the same.
+      if (!hasOwnChild && error.code === 'SANDBOX_TIMEOUT')
+        return retry('TIMED_OUT', error.message, 0, { cause: error });
+      const { deaths } = await change(claim, (run) => ({ ...run, deaths: run.deaths + 1, suspect: true }));
+      const allowed = hasOwnChild ? deathsAllowed.child : deathsAllowed.suspect;
+      if (deaths < allowed) return tryAgainIn(deaths * 1_000, error.code, error.message, { cause: error });
+      return giveUp(hasOwnChild ? error.code : 'SANDBOX_CRASH', `${error.message} (run ${deaths} times alone)`, {
+        cause: error,
+      });
+    },
+  };
+}
+
+/** Compare-and-set until it holds. Throws when ten others in a row were faster: the claim then ends as an unexpected error and is retried. */
+async function changeRun(records: RecordStore, key: string, update: (run: StoredRun) => StoredRun): Promise<StoredRun> {
+  for (let tries = 0; tries < 10; tries += 1) {
+    const [stored] = await records.get([key]);
+    const changed = update(readRun(stored?.value ?? '{}'));
+    const value = JSON.stringify(changed);
+    const isWritten =
+      stored === undefined
+        ? (await records.putIfAbsent(key, value, recordTtlMs)).stored
+        : await records.compareAndSet(key, stored.version, value, recordTtlMs);
+    if (isWritten) return changed;
+  }
+  throw new Error(`The record ${key} changed ten times while it was being written; the job is tried again.`);
+}

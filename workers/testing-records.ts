@@ -1,0 +1,41 @@
+/** A `RecordStore` in the memory of one test run: what `runJob` keeps once-records in, as it has no queue. */
+import type { RecordEntry, RecordStore } from '../backends/backend.ts';
+
+/** Entries expire by this process's clock. */
+export function memoryRecords(): RecordStore {
+  const entries = new Map<string, RecordEntry & { readonly expiresAt: number }>();
+  const holders = new Map<string, Map<string, number>>();
+  const find = (key: string) => {
+    const entry = entries.get(key);
+    return entry !== undefined && entry.expiresAt > Date.now() ? entry : undefined;
+  };
+  const write = (key: string, value: string, version: number, ttlMs: number | null): RecordEntry => {
+    const entry = { value, version, expiresAt: ttlMs === null ? Number.POSITIVE_INFINITY : Date.now() + ttlMs };
+    entries.set(key, entry);
+    return { value, version };
+  };
+  return {
+    async putIfAbsent(key, value, ttlMs) {
+      const found = find(key);
+      if (found !== undefined) return { value: found.value, version: found.version, stored: false };
+      return { ...write(key, value, 1, ttlMs), stored: true };
+    },
+    async compareAndSet(key, version, value, ttlMs) {
+      if (find(key)?.version !== version) return false;
+      if (value === null) entries.delete(key);
+      else write(key, value, version + 1, ttlMs);
+      return true;
+    },
+    get: async (keys) => keys.map((key) => find(key)),
+    async acquire(key, holder, max, ttlMs) {
+      const held = holders.get(key) ?? new Map<string, number>();
+      for (const [name, until] of held) if (until <= Date.now()) held.delete(name);
+      if (!held.has(holder) && held.size >= max) return false;
+      holders.set(key, held.set(holder, Date.now() + ttlMs));
+      return true;
+    },
+    async release(key, holder) {
+      holders.get(key)?.delete(holder);
+    },
+  };
+}
