@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { defineJob } from '../define.ts';
+import { mail, receipt, welcome } from './payload.ts';
+
+export default defineJob({
+  name: 'email-sending',
+  aliases: ['email_sending'],
+  summary: 'Send one templated e-mail to one address.',
+  payload: z.discriminatedUnion('template', [
+    z.strictObject({ ...mail, template: z.literal('welcome'), variables: welcome.default({}) }),
+    z.strictObject({ ...mail, template: z.literal('receipt'), variables: receipt }),
+  ]),
+  result: z.object({ messageId: z.string() }),
+  policy: { timeoutMs: 30_000, concurrency: 20 },
+});
