@@ -106,6 +106,7 @@ export interface Backend {
   handBack(job: StoredJob, token: string): Promise<void>;
   readonly records: RecordStore;
   readonly control: ControlChannel;
+  readonly failed: FailedReader;
   /** What another thread needs to renew leases over a connection of its own (`openLeaseRenewer`); structured-clonable. */
   readonly leaseConnection: LeaseConnection;
   /** What this store needs swept from time to time; for the keeper. */
@@ -116,6 +117,27 @@ export interface Backend {
   ping(): Promise<void>;
   /** May be called twice. Queues, workers and events first, then connections; the embedded server last, by its last process. */
   close(): Promise<void>;
+}
+
+/** What is read of many dead letters at once: no payload, no stack. */
+export interface FailedRow {
+  readonly id: string;
+  /** The job type it was added as. */
+  readonly name: string;
+  readonly tenant: string;
+  /** As stored: `CODE: message`. */
+  readonly reason: string;
+  readonly attempts: number;
+  /** Epoch ms. */
+  readonly createdAt: number;
+  readonly failedAt: number;
+}
+
+export interface FailedReader {
+  /** The newest first, at most `limit`. */
+  ids(queue: string, limit: number): Promise<{ readonly id: string; readonly failedAt: number }[]>;
+  /** At most 1,000 ids a call; those that have left the failed state may be missing. */
+  rows(queue: string, ids: readonly string[]): Promise<FailedRow[]>;
 }
 
 /** Work that one process of the fleet does for all (`keeper.ts`). */

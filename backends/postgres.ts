@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import { type Backend, type BackendKind, type BackendOptions, capabilities } from './backend.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
+import { postgresFailed } from './failed-postgres.ts';
 import { openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
@@ -55,6 +56,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
     handBack: (job, token) => job.moveToDelayed(Date.now(), token),
     records: postgresRecords(pool),
     control,
+    failed: postgresFailed(pool),
     leaseConnection: { kind: 'postgres', url, schema: 'bullmq' },
     chores: [{ name: 'expired records', everyMs: 60_000, run: async () => void (await sweepRecords(pool, 10_000)) }],
     async now() {

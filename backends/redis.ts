@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { type Backend, type BackendOptions, capabilities } from './backend.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { redisControl } from './control-redis.ts';
+import { redisFailed } from './failed-redis.ts';
 import { redisRecords } from './records-redis.ts';
 import { BackendError, errorText, reportOnce, shownUrl } from './unreachable.ts';
 
@@ -45,6 +46,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     },
     records: redisRecords(client),
     control,
+    failed: redisFailed(client, prefix),
     leaseConnection: { kind: 'redis', url, prefix },
     chores: [],
     async now() {

@@ -1,0 +1,98 @@
+/** What a payload may be: exactly what every store gives back unchanged. Refused at the door, so that moving to another store never changes a job. */
+
+const maxDepth = 32;
+const maxKeys = 1_000;
+const maxBytes = 262_144;
+
+/**
+ * Why `payload` cannot be stored everywhere, in one sentence; undefined when it can. A payload is a JSON object of at
+ * most 256 KiB, 32 levels and 1,000 keys (elements of arrays count) without NUL, lone surrogates, or values JSON has no
+ * word for. Key order is not kept by every store, and −0 comes back as 0.
+ */
+export function portabilityProblem(payload: unknown): string | undefined {
+  if (!isPlainObject(payload)) return `The payload must be a JSON object, got ${kindOf(payload)}`;
+  const walk: Walk = { keys: 0 };
+  const problem = valueProblem(payload, '', 1, walk);
+  if (problem !== undefined) return problem;
+  const bytes = Buffer.byteLength(JSON.stringify(payload));
+  return bytes > maxBytes
+    ? `The payload has ${bytes} bytes, allowed are ${maxBytes}; upload large inputs and pass the object`
+    : undefined;
+}
+
+interface Walk {
+  keys: number;
+}
+
+function valueProblem(value: unknown, path: string, depth: number, walk: Walk): string | undefined {
+  switch (typeof value) {
+    case 'boolean':
+      return undefined;
+    case 'number':
+      return Number.isFinite(value) ? undefined : `${at(path)} is ${value}: JSON has only finite numbers`;
+    case 'string':
+      return textProblem(value, path);
+    case 'object':
+      if (value === null) return undefined;
+      if (depth > maxDepth) return `${at(path)} is nested deeper than ${maxDepth} levels`;
+      return Array.isArray(value) ? elementsProblem(value, path, depth, walk) : fieldsProblem(value, path, depth, walk);
+    case 'bigint':
+    case 'function':
+    case 'symbol':
+    case 'undefined':
+      return `${at(path)} is ${kindOf(value)}: JSON has no such value; leave it out or write it as text`;
+  }
+}
+
+function elementsProblem(values: unknown[], path: string, depth: number, walk: Walk): string | undefined {
+  walk.keys += values.length;
+  if (walk.keys > maxKeys) return tooMany;
+  // By index: a hole of a sparse array is undefined and comes back as null.
+  for (let index = 0; index < values.length; index += 1) {
+    const problem = valueProblem(values[index], `${path}/${index}`, depth + 1, walk);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function fieldsProblem(value: object, path: string, depth: number, walk: Walk): string | undefined {
+  if (!isPlainObject(value)) return `${at(path)} is ${kindOf(value)}: only plain objects come back as they went in`;
+  for (const [key, field] of Object.entries(value)) {
+    walk.keys += 1;
+    if (walk.keys > maxKeys) return tooMany;
+    // JSON.parse makes it an own field, but the first spread or assignment on the way would make it a prototype.
+    if (key === '__proto__') return `${at(path)} has a field named __proto__`;
+    const problem = textProblem(key, `${path}/${key}`) ?? valueProblem(field, `${path}/${key}`, depth + 1, walk);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+const tooMany = `The payload has more than ${maxKeys} keys and elements; upload large inputs and pass the object`;
+
+function textProblem(text: string, path: string): string | undefined {
+  if (text.includes('\0')) return `${at(path)} contains NUL (U+0000)`;
+  return /\p{Surrogate}/u.test(text)
+    ? `${at(path)} contains half of a surrogate pair: it is not Unicode text`
+    : undefined;
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value !== 'object') return typeof value;
+  const { constructor } = value;
+  return typeof constructor === 'function' ? `an object of class ${constructor.name}` : 'an object';
+}
+
+/** A JSON pointer fit for a message: control characters escaped, 80 characters at most. */
+function at(path: string): string {
+  const shown = JSON.stringify(path).slice(1, -1);
+  return path === '' ? 'The payload' : `The payload at ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}`;
+}

@@ -1,0 +1,89 @@
+/** One dead letter back to work, or the reason why not. */
+import type { Job as StoredJob } from 'bullmq';
+import type { Backend } from './backend.ts';
+import { mergePatch } from './merge-patch.ts';
+import { noteRedrive, readHistory } from './run-record.ts';
+
+export type Redriven =
+  | { readonly state: 'redriven'; readonly id: string; readonly queue: string; readonly run: number }
+  | Refused;
+
+export interface Refused {
+  readonly state: 'refused';
+  readonly id: string;
+  readonly queue: string;
+  /** `GONE`: no dead letter any more. `NEWER_TWIN`: a job with the same unique key waits or runs. `PAYLOAD_INVALID`: it would fail again at once. */
+  readonly reason: 'GONE' | 'NEWER_TWIN' | 'PAYLOAD_INVALID';
+  readonly message: string;
+}
+
+export interface RedriveOptions {
+  /** JSON Merge Patch for the payload. */
+  readonly patch?: unknown;
+  /** Answers what would happen and changes nothing. */
+  readonly dryRun?: boolean;
+}
+
+export interface RedriveParts {
+  readonly backend: Pick<Backend, 'queue' | 'records'>;
+  /** Why a payload would be refused by its job type; undefined when it would not. */
+  readonly checkPayload: (queue: string, payload: unknown) => string | undefined;
+  readonly now: () => number;
+}
+
+/** The caller sees to it that nobody else redrives the same job meanwhile: a patch and the move are two steps. */
+export async function redriveOne(
+  { backend, checkPayload, now }: RedriveParts,
+  queue: string,
+  id: string,
+  options: RedriveOptions = {},
+): Promise<Redriven> {
+  const refuse = (reason: Refused['reason'], message: string): Refused => ({
+    state: 'refused',
+    id,
+    queue,
+    reason,
+    message,
+  });
+  const job = await deadJob(backend, queue, id);
+  if (job === undefined)
+    return refuse('GONE', `${id} is no dead letter of ${queue}: it was redriven, discarded or expired`);
+  const payload: unknown = options.patch === undefined ? job.data : mergePatch(job.data, options.patch);
+  const problem = checkPayload(queue, payload);
+  if (problem !== undefined) return refuse('PAYLOAD_INVALID', problem);
+  const twin = await twinOf(backend, queue, job);
+  if (twin !== undefined) return refuse('NEWER_TWIN', `${twin} does the same work and has not ended`);
+  if (options.dryRun === true) {
+    const { run } = await readHistory(backend.records, queue, id);
+    return { state: 'redriven', id, queue, run: run + 1 };
+  }
+  // First, because the move clears them.
+  const failure = { reason: job.failedReason, at: job.finishedOn ?? 0 };
+  const { run } = await noteRedrive(backend.records, queue, id, failure, now());
+  if (options.patch !== undefined) await job.updateData(payload);
+  try {
+    // Never resetAttemptsStarted: it is the fence, and a fence does not turn back.
+    await job.retry('failed', { resetAttemptsMade: true });
+  } catch (error) {
+    if (await job.isFailed()) throw error;
+    return refuse('GONE', `${id} is no dead letter of ${queue} any more`);
+  }
+  return { state: 'redriven', id, queue, run };
+}
+
+/** The stored job while it is a dead letter. */
+export async function deadJob(
+  backend: Pick<Backend, 'queue'>,
+  queue: string,
+  id: string,
+): Promise<StoredJob | undefined> {
+  const job: StoredJob | undefined = await backend.queue(queue).getJob(id);
+  return job !== undefined && (await job.isFailed()) ? job : undefined;
+}
+
+/** Id of a newer job that holds the unique key this one gave up when it failed. */
+async function twinOf(backend: Pick<Backend, 'queue'>, queue: string, job: StoredJob): Promise<string | undefined> {
+  if (job.deduplicationId === undefined) return undefined;
+  const holder = await backend.queue(queue).getDeduplicationJobId(job.deduplicationId);
+  return holder === null || holder === job.id ? undefined : holder;
+}
