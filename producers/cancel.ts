@@ -1,0 +1,40 @@
+/**
+ * Cancels a job. The record comes first: it is the truth, and whoever meets the job later (a worker at its claim, a
+ * reader of its status) finds it there. The control message only makes the owner of a running job hear it at once.
+ */
+import type { Job as StoredJob } from 'bullmq';
+import type { Backend } from '../backends/backend.ts';
+import { cancelKey, outsideState, readStatus, tenantOf } from './job-status.ts';
+
+/** `cancelled`: it was queued and is gone. `cancelling`: it runs, its handler is being told. `ended`: too late, nothing was done. */
+export type CancelAnswer = 'cancelled' | 'cancelling' | 'ended';
+
+const ttlMs = 24 * 3_600_000;
+
+/** Undefined for an id nobody knows. Cancelling twice answers the same. */
+export async function cancelJob(backend: Backend, queue: string, id: string): Promise<CancelAnswer | undefined> {
+  const job = await backend.queue(queue).getJob(id);
+  const state = job === undefined ? undefined : outsideState(await job.getState());
+  if (job === undefined || state === undefined) {
+    return (await readStatus(backend, queue, id))?.status === 'cancelled' ? 'cancelled' : undefined;
+  }
+  if (state === 'completed' || state === 'failed') return 'ended';
+  const note = { at: await backend.now(), tenant: tenantOf(job), maxAttempts: job.opts.attempts ?? 1 };
+  await backend.records.putIfAbsent(cancelKey(queue, id), JSON.stringify(note), ttlMs);
+  if (state !== 'active' && (await removed(job))) return 'cancelled';
+  await backend.control.send({ kind: 'cancel', queue, id });
+  const latest = outsideState(await job.getState());
+  return latest === 'completed' || latest === 'failed' ? 'ended' : 'cancelling';
+}
+
+/** False when a worker claimed the job in the meantime: BullMQ refuses to remove what is locked. */
+async function removed(job: StoredJob): Promise<boolean> {
+  try {
+    await job.remove();
+    return true;
+  } catch (error) {
+    if (outsideState(await job.getState()) === undefined) return true;
+    if (error instanceof Error && /locked/i.test(error.message)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * How other services put work in. A wrong payload fails to compile; what arrives from elsewhere is parsed all the same.
+ * A call either has stored the job or throws `ProducerError` (or the store's own error: then use an idempotency key and
+ * call again).
+ *
+ *     const client = await openClient(process.env);
+ *     const { id } = await client.enqueue(emailSending, { to: 'ada@example.com', template: 'welcome' });
+ */
+import type { Backend } from '../backends/backend.ts';
+import { openBackend } from '../backends/open.ts';
+import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
+import { loadRegistry, type Registry } from '../jobs/registry.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import { accept, acceptBulk, type Prepared, prepare } from './accept.ts';
+import { type CancelAnswer, cancelJob } from './cancel.ts';
+import { ProducerError } from './errors.ts';
+import { createIds, readId } from './ids.ts';
+import { type JobStatus, readStatus } from './job-status.ts';
+
+export { ProducerError } from './errors.ts';
+export type { JobStatus } from './job-status.ts';
+
+export interface ClientParts {
+  readonly backend: Backend;
+  readonly registry: Registry;
+  readonly metrics?: Pick<Metrics, 'jobsEnqueued'>;
+  /** Epoch ms; default the wall clock. */
+  readonly now?: () => number;
+}
+
+/** One job of `enqueueMany`. */
+export interface Item<J extends Job> {
+  readonly payload: Input<J>;
+  readonly options?: EnqueueOptions;
+}
+
+export interface Client {
+  /** Stores one job. Throws `INVALID`, `TOO_LARGE`, `TOO_DEEP`, or `IDEMPOTENCY_MISMATCH` (same key, other request). */
+  readonly enqueue: <J extends Job>(job: J, payload: Input<J>, options?: EnqueueOptions) => Promise<Enqueued>;
+  /** At most 1,000 of one type. One invalid item = nothing stored, and its errors name `items.<index>`. Answers in order. */
+  readonly enqueueMany: <J extends Job>(job: J, items: readonly Item<J>[]) => Promise<Enqueued[]>;
+  /** As `enqueue` for a type known only by its name or alias, with a payload nobody checked. `route` tells idempotency keys of one entrance from another's; default: the type. */
+  readonly enqueueNamed: (
+    type: string,
+    payload: unknown,
+    options?: EnqueueOptions & { readonly route?: string },
+  ) => Promise<Enqueued>;
+  /** Undefined for an unknown or foreign id. Without `tenant` every job is seen. */
+  readonly status: (id: string, tenant?: string) => Promise<JobStatus | undefined>;
+  /** Undefined for an unknown or foreign id. */
+  readonly cancel: (id: string, tenant?: string) => Promise<CancelAnswer | undefined>;
+}
+
+const itemsAtOnce = 1_000;
+const keyedAtOnce = 20;
+
+/** Holds no connection of its own: `backend` stays the caller's. */
+export function createClient(parts: ClientParts): Client {
+  const now = parts.now ?? Date.now;
+  const newId = createIds(now);
+  const { backend, registry } = parts;
+
+  const enqueueNamed: Client['enqueueNamed'] = async (type, payload, options = {}) => {
+    const job = registry.find(type);
+    if (job === undefined) throw unknownType(type, registry);
+    const { route = job.name, ...rest } = options;
+    const prepared = prepare(job, newId(job.name), payload, rest, now());
+    return current(await accept(prepared, route, parts));
+  };
+  // A fresh answer needs no look at the store; a duplicate's job may have gone on since.
+  const current = async (answer: Enqueued): Promise<Enqueued> => {
+    if (!answer.duplicate) return answer;
+    const stored = await readStatus(backend, answer.queue, answer.id);
+    return stored === undefined ? answer : { ...answer, status: stored.status };
+  };
+  const queueOf = (id: string): string | undefined => {
+    const type = readId(id)?.type;
+    return type !== undefined && registry.jobs.has(type) ? type : undefined;
+  };
+  const status: Client['status'] = async (id, tenant) => {
+    const queue = queueOf(id);
+    if (queue === undefined) return undefined;
+    const found = await readStatus(backend, queue, id);
+    return tenant === undefined || found?.tenant === tenant ? found : undefined;
+  };
+  return {
+    enqueue: (job, payload, options = {}) => enqueueNamed(job.name, payload, options),
+    enqueueMany: async (job, items) => {
+      if (items.length > itemsAtOnce) {
+        throw new ProducerError('INVALID', `At most ${itemsAtOnce} items a call, got ${items.length}`);
+      }
+      const prepared = items.map((item, index) =>
+        prepare(job, newId(job.name), item.payload, item.options ?? {}, now(), `items.${index}.`),
+      );
+      return storeMany(prepared, parts);
+    },
+    enqueueNamed,
+    status,
+    cancel: async (id, tenant) => {
+      const found = await status(id, tenant);
+      return found === undefined ? undefined : cancelJob(backend, found.queue, id);
+    },
+  };
+}
+
+/** Items without a key go in one round trip; each key needs its record first, at most twenty of them at a time. */
+async function storeMany(prepared: readonly Prepared[], parts: ClientParts): Promise<Enqueued[]> {
+  const answers = new Map<string, Enqueued>();
+  const plain = prepared.filter((one) => one.options.idempotencyKey === undefined);
+  const stored = await acceptBulk(plain, parts);
+  for (const [index, one] of plain.entries()) {
+    const answer = stored[index];
+    if (answer !== undefined) answers.set(one.id, answer);
+  }
+  const keyed = prepared.filter((one) => one.options.idempotencyKey !== undefined);
+  for (let from = 0; from < keyed.length; from += keyedAtOnce) {
+    const group = keyed.slice(from, from + keyedAtOnce);
+    await Promise.all(group.map(async (one) => answers.set(one.id, await accept(one, one.job.name, parts))));
+  }
+  return prepared.flatMap((one) => answers.get(one.id) ?? []);
+}
+
+export function unknownType(type: string, registry: Registry): ProducerError {
+  const message = `There is no job type "${type.slice(0, 64)}"; known: ${[...registry.jobs.keys()].join(', ')}`;
+  return new ProducerError('INVALID', message, [{ path: 'type', message }]);
+}
+
+/**
+ * A client with a store of its own, for a service that only enqueues: `QUEUE_URL` (default `embedded`, relative to the
+ * working directory). Close it when done. `onError` hears of connections that fail in the background; default: nobody,
+ * because every call that meets one throws by itself.
+ */
+export async function openClient(
+  env: Readonly<Record<string, string | undefined>>,
+  options: { readonly registry?: Registry; readonly onError?: (error: Error) => void } = {},
+): Promise<Client & { readonly close: () => Promise<void> }> {
+  const registry = options.registry ?? (await loadRegistry());
+  const backend = await openBackend(env['QUEUE_URL'] ?? 'embedded', {
+    onError: options.onError ?? (() => undefined),
+    connections: 2,
+  });
+  return { ...createClient({ backend, registry }), close: () => backend.close() };
+}

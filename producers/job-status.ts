@@ -1,0 +1,148 @@
+/** What the outside sees of a job: one shape for the client, the API and the lists. */
+import type { Job as StoredJob } from 'bullmq';
+import { z } from 'zod';
+import type { Backend } from '../backends/backend.ts';
+import { readFailure } from '../backends/signature.ts';
+import { maskText } from '../runtime/mask.ts';
+import { readId } from './ids.ts';
+
+/** BullMQ's words; its `prioritized` and `paused` are `waiting` outside, and `cancelled` is ours. */
+export type JobState = 'waiting' | 'delayed' | 'active' | 'waiting-children' | 'completed' | 'failed' | 'cancelled';
+
+export interface JobStatus {
+  readonly id: string;
+  readonly type: string;
+  readonly queue: string;
+  readonly tenant: string;
+  readonly status: JobState;
+  /** The attempt that runs, or ran last; 0 before the first. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Runs that ended for no fault of the job. */
+  readonly interruptions: number;
+  /** 0–100. */
+  readonly progress: number;
+  readonly progressNote: string | null;
+  readonly result: unknown;
+  /** Why the last attempt failed; null when none did, or when a later one succeeded. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+  /** RFC 3339, like the others. */
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+}
+
+const facts = z.object({ jobfleet: z.object({ tenant: z.string() }) });
+
+/** The tenant a stored job belongs to; `-` when it was added by somebody else's code. */
+export function tenantOf(job: StoredJob): string {
+  const parsed = facts.safeParse(job.opts);
+  return parsed.success ? parsed.data.jobfleet.tenant : '-';
+}
+
+const percent = z.union([
+  z.number().transform((value) => ({ percent: value, note: null })),
+  z.object({ percent: z.number(), note: z.string().nullable().default(null) }),
+]);
+
+export function outsideState(state: string): JobState | undefined {
+  switch (state) {
+    case 'waiting':
+    case 'prioritized':
+    case 'paused':
+    case 'wait':
+      return 'waiting';
+    case 'delayed':
+    case 'active':
+    case 'waiting-children':
+    case 'completed':
+    case 'failed':
+      return state;
+    default:
+      return undefined;
+  }
+}
+
+const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
+
+/** `interruptions` come from the run record. */
+export function describeJob(job: StoredJob, status: JobState, interruptions: number): JobStatus {
+  const progress = percent.safeParse(job.progress);
+  const failed = status !== 'completed' && job.failedReason !== undefined && job.failedReason !== '';
+  const failure = failed ? readFailure(job.failedReason) : undefined;
+  return {
+    id: job.id ?? '',
+    type: job.queueName,
+    queue: job.queueName,
+    tenant: tenantOf(job),
+    status,
+    attempt: job.attemptsMade + (status === 'active' ? 1 : 0),
+    maxAttempts: job.opts.attempts ?? 1,
+    interruptions,
+    progress: progress.success ? progress.data.percent : 0,
+    progressNote: progress.success ? progress.data.note : null,
+    result: status === 'completed' ? (job.returnvalue ?? null) : null,
+    error: failure === undefined ? null : { code: failure.code, message: maskText(failure.message) },
+    createdAt: new Date(job.timestamp).toISOString(),
+    startedAt: time(job.processedOn),
+    finishedAt: status === 'completed' || status === 'failed' ? time(job.finishedOn) : null,
+  };
+}
+
+export const cancelKey = (queue: string, id: string): string => `cancel:${queue}:${id}`;
+export const runKey = (queue: string, id: string): string => `run:${queue}:${id}`;
+
+/** How often a run of the job was interrupted, from its run record; 0 when there is none or it is not readable. */
+export function interruptionsOf(record: { readonly value: string } | undefined): number {
+  const parsed = z.object({ interrupted: z.number() }).safeParse(readJson(record?.value));
+  return parsed.success ? parsed.data.interrupted : 0;
+}
+
+/** What cancel leaves behind; it answers for the job for 24 hours. */
+export const cancelNote = z.object({ at: z.number(), tenant: z.string(), maxAttempts: z.number().default(1) });
+
+export function readJson(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function describeCancelled(
+  queue: string,
+  id: string,
+  note: z.output<typeof cancelNote>,
+  interruptions: number,
+): JobStatus {
+  return {
+    id,
+    type: queue,
+    queue,
+    tenant: note.tenant,
+    status: 'cancelled',
+    attempt: 0,
+    maxAttempts: note.maxAttempts,
+    interruptions,
+    progress: 0,
+    progressNote: null,
+    result: null,
+    error: { code: 'CANCELLED', message: 'Cancelled on request.' },
+    createdAt: new Date(readId(id)?.createdAtMs ?? note.at).toISOString(),
+    startedAt: null,
+    finishedAt: new Date(note.at).toISOString(),
+  };
+}
+
+/** Undefined for an id nobody knows (any more). */
+export async function readStatus(backend: Backend, queue: string, id: string): Promise<JobStatus | undefined> {
+  const [job, [cancelled, run]] = await Promise.all([
+    backend.queue(queue).getJob(id),
+    backend.records.get([cancelKey(queue, id), runKey(queue, id)]),
+  ]);
+  const state = job === undefined ? undefined : outsideState(await job.getState());
+  if (job !== undefined && state !== undefined) return describeJob(job, state, interruptionsOf(run));
+  const note = cancelNote.safeParse(readJson(cancelled?.value));
+  return note.success ? describeCancelled(queue, id, note.data, interruptionsOf(run)) : undefined;
+}
