@@ -9,10 +9,10 @@ const forbidden = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u202A-\u202E\u2066-\u2069]/u;
 const text = (max: number) =>
   z
     .string()
-    .trim()
-    .min(1)
     .max(max)
-    .refine((value) => !forbidden.test(value), 'expected one line of text without control characters');
+    .refine((value) => !forbidden.test(value), 'expected one line of text without control characters')
+    .trim()
+    .min(1);
 
 /** One address, ASCII, dot-atom, as RFC 5321 bounds it; no quoting, no routing marks (% ! |), no address literal. */
 export const mailbox =

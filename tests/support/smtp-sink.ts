@@ -24,6 +24,7 @@ export async function openSmtpSink(options: SMTPServerOptions = {}): Promise<Smt
   let refusal: { readonly status: number; readonly text: string } | undefined;
   const server = new SMTPServer({
     authOptional: true,
+    logger: false, // Also keeps smtp-server from warning about its built-in certificate, which only the TLS test shows.
     disabledCommands: ['STARTTLS', 'AUTH'],
     disableReverseLookup: true,
     onRcptTo(_address, _session, done) {
