@@ -4,7 +4,7 @@ import { codeOf, EmbeddedStoreError } from './errors.ts';
 import { socketUrl } from './place.ts';
 
 export type Reached =
-  | { readonly state: 'connected'; readonly client: Client }
+  | { readonly state: 'connected'; readonly client: Client; readonly ended: Promise<void> }
   /** Nobody listens. */
   | { readonly state: 'absent' }
   /** A server that starts, stops or recovers. */
@@ -17,7 +17,7 @@ const absent: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'];
 /** Starting or stopping; shut down while we spoke; crashed while we spoke; out of connections. */
 const busy: readonly string[] = ['57P03', '57P01', '57P02', '53300', 'ECONNRESET', 'EPIPE', 'EAGAIN'];
 
-/** Throws `EmbeddedStoreError` when the socket is somebody else's. The client's errors are listened to: they show as `end`. */
+/** `ended` resolves when the connection ends, asked or not. Throws `EmbeddedStoreError` when the socket is somebody else's. */
 export async function connect(socketDir: string, applicationName: string): Promise<Reached> {
   const client = new Client({
     connectionString: socketUrl(socketDir),
@@ -25,11 +25,14 @@ export async function connect(socketDir: string, applicationName: string): Promi
     application_name: applicationName,
   });
   client.on('error', () => {
-    // Every error of an open connection is followed by `end`, which is what the holder listens to.
+    // Every error of an open connection is followed by `end`, which is what the holder waits for.
+  });
+  const ended = new Promise<void>((resolve) => {
+    client.once('end', resolve);
   });
   try {
     await client.connect();
-    return { state: 'connected', client };
+    return { state: 'connected', client, ended };
   } catch (error) {
     const code = codeOf(error);
     if (code !== undefined && absent.includes(code)) return { state: 'absent' };

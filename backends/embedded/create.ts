@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, open, readdir, realpath, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Binaries, sharedFolder } from './binaries.ts';
+import type { Binaries } from './binaries.ts';
 import { codeOf, EmbeddedStoreError, unless } from './errors.ts';
 import { findProcess } from './pid-file.ts';
 import { hashOf, linkNote, type Place } from './place.ts';
@@ -17,7 +17,11 @@ const initdbTimeoutMs = 120_000;
  * Makes a store at `place`. Several processes may do so at once: the first rename (or link) wins, the others drop
  * theirs. Answers nothing: who called looks at the place again.
  */
-export async function createStore(place: Place, binaries: Binaries, durable: boolean): Promise<void> {
+export async function createStore(
+  place: Place,
+  binaries: Binaries,
+  { durable, sharedFolder }: { readonly durable: boolean; readonly sharedFolder: string },
+): Promise<void> {
   const shared = join(sharedFolder, `${hashOf(place.dir)}-${randomBytes(4).toString('hex')}`);
   const final = place.shared ? shared : place.dir;
   if (place.shared) await mkdir(sharedFolder, { recursive: true, mode: 0o755 });

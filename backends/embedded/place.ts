@@ -14,8 +14,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { sharedFolder } from './binaries.ts';
-import { EmbeddedStoreError, unless } from './errors.ts';
+import { codeOf, EmbeddedStoreError, unless } from './errors.ts';
 import { canReach, makeParents, type ServerUser } from './user.ts';
 
 export interface Place {
@@ -32,7 +31,7 @@ export interface Place {
 export const linkNote = 'jobfleet-link';
 
 /** Throws `EmbeddedStoreError` when no store can be kept at `dir`. Makes the folders above it. */
-export async function findPlace(asked: string, user: ServerUser, shared = sharedFolder): Promise<Place> {
+export async function findPlace(asked: string, user: ServerUser, sharedFolder: string): Promise<Place> {
   const parent = dirname(resolve(asked));
   await makeParents(parent);
   // Two names of one directory are one store.
@@ -40,7 +39,7 @@ export async function findPlace(asked: string, user: ServerUser, shared = shared
   await refuseNetwork(dirname(dir));
   const found = await unless(['ENOENT'], () => lstat(dir));
   if (found?.isSymbolicLink()) {
-    const followed = await followLink(dir, shared);
+    const followed = await followLink(dir, sharedFolder);
     if (followed !== undefined) return { dir, user, shared: true, store: await checkStore(followed, user) };
   } else if (found !== undefined && !(await isEmpty(dir))) {
     return { dir, user, shared: false, store: await checkStore(dir, user) };
@@ -52,14 +51,14 @@ export async function findPlace(asked: string, user: ServerUser, shared = shared
  * The store a link leads to. A link to nothing counts as no store. The store notes its link: a copied project brings a
  * link to the store of the first, and gets one of its own; a moved project keeps its store.
  */
-async function followLink(dir: string, shared: string): Promise<string | undefined> {
+async function followLink(dir: string, sharedFolder: string): Promise<string | undefined> {
   const target = resolve(dirname(dir), await readlink(dir));
   const found = await unless(['ENOENT', 'ENOTDIR'], () => stat(target));
   if (found === undefined) {
     await dropLink(dir, target);
     return undefined;
   }
-  if (dirname(target) !== resolve(shared)) return await realpath(target);
+  if (dirname(target) !== resolve(sharedFolder)) return await realpath(target);
   const noted = await readLinkNote(target);
   if (noted === dir) return target;
   if (noted !== undefined && (await leadsTo(noted, target))) {
@@ -88,23 +87,28 @@ export async function leadsTo(path: string, target: string): Promise<boolean> {
 }
 
 async function isEmpty(dir: string): Promise<boolean> {
-  const names = await unless(['ENOTDIR'], () => readdir(dir));
-  if (names !== undefined) return names.length === 0;
-  throw new EmbeddedStoreError(`The embedded store needs a directory, and ${dir} is a file: name another one.`);
+  try {
+    return (await readdir(dir)).length === 0;
+  } catch (error) {
+    // Whose it is, and that it is not ours to read, is said by `checkStore`.
+    if (codeOf(error) === 'EACCES') return false;
+    if (codeOf(error) !== 'ENOTDIR') throw error;
+    throw new EmbeddedStoreError(`The embedded store needs a directory, and ${dir} is a file: name another one.`);
+  }
 }
 
 async function checkStore(dataDir: string, user: ServerUser): Promise<{ dataDir: string; major: number }> {
-  const version = await unless(['ENOENT'], async () => await readFile(join(dataDir, 'PG_VERSION'), 'utf8'));
+  const version = await unless(['ENOENT', 'EACCES'], () => readFile(join(dataDir, 'PG_VERSION'), 'utf8'));
+  const { uid } = await stat(dataDir);
+  // -1: a system without user numbers.
+  if (uid !== user.uid && user.uid !== -1) {
+    throw new EmbeddedStoreError(
+      `${dataDir} belongs to user ${uid}, and the server of this process would run as user ${user.uid}: start it as that user, or name another directory.`,
+    );
+  }
   if (version === undefined) {
     throw new EmbeddedStoreError(
       `${dataDir} is not empty and holds no store (no PG_VERSION in it): name another directory, or empty this one.`,
-    );
-  }
-  const { uid } = await stat(dataDir);
-  // -1: a system without user numbers.
-  if (user.uid !== -1 && uid !== user.uid) {
-    throw new EmbeddedStoreError(
-      `${dataDir} belongs to user ${uid}, and this process would run its server as user ${user.uid}: start it as that user, or move the directory away for a fresh store.`,
     );
   }
   await refuseNetwork(dataDir);

@@ -3,15 +3,10 @@
  * by the last. Nothing outside this folder knows more of it than its URL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'pg';
-import { type Binaries, findBinaries } from './binaries.ts';
-import { connect } from './connect.ts';
-import { createStore } from './create.ts';
+import { sharedFolder } from './binaries.ts';
+import { type Attempt, type Entry, enter, leave } from './enter.ts';
 import { EmbeddedStoreError } from './errors.ts';
-import { findPlace, prepareSocketFolder, socketUrl } from './place.ts';
-import { announce, withdraw } from './presence.ts';
-import { clearTheWay, logFileOf, type Started, serverPidOf, startServer, stopServer } from './start.ts';
-import { serverUser } from './user.ts';
+import { socketUrl } from './place.ts';
 
 export interface EmbeddedStore {
   /** A connection string for `pg` (and `psql`) on the store's Unix socket; the same as long as the store is open. */
@@ -29,26 +24,13 @@ export interface EmbeddedOptions {
   readonly onError: (error: Error) => void;
   /** Default true. False for throw-away stores: nothing is flushed to disk. */
   readonly durable?: boolean;
+  /** Where a root process keeps data that `nobody` cannot reach at `dir`. Default `/var/lib/jobfleet`. */
+  readonly sharedFolder?: string;
 }
 
-/** How long a store may take to open: recovery after a crash, a killed server's backends that still compute. */
-const openLimitMs = 60_000;
-
-interface Entry {
-  readonly client: Client;
-  readonly dataDir: string;
-  readonly socketDir: string;
-  readonly serverPid: number | undefined;
-}
-
-interface Attempt {
-  readonly dir: string;
-  readonly durable: boolean;
-  readonly deadline: number;
-  /** A running process never makes a store anew: it would be an empty one, unnoticed. */
-  readonly mayCreate: boolean;
-  readonly abandoned: () => boolean;
-}
+/** Between attempts to start a server again; doubled up to the longest. */
+const shortestWaitMs = 100;
+const longestWaitMs = 5_000;
 
 /**
  * Opens the store at `dir`, making it when there is none: attaches to the running server or starts one. While open, a
@@ -60,57 +42,38 @@ export async function openEmbedded(dir: string, options: EmbeddedOptions): Promi
       'The embedded store needs Unix sockets and does not run on Windows: use WSL, or set QUEUE_URL to postgres:// or redis://.',
     );
   }
-  const durable = options.durable ?? true;
   let closing: Promise<void> | undefined;
-  const attempt = (mayCreate: boolean): Attempt => ({
+  const attempt: Attempt = {
     dir,
-    durable,
-    deadline: Date.now() + openLimitMs,
-    mayCreate,
+    durable: options.durable ?? true,
+    sharedFolder: options.sharedFolder ?? sharedFolder,
     abandoned: () => closing !== undefined,
-  });
+  };
+  const first = await enter(attempt);
+  let current = first;
+  let entering: Promise<void> = Promise.resolve();
 
-  let entry = await enter(attempt(true));
-  let healing: Promise<void> | undefined;
-  const first = entry;
-  const guard = (client: Client): void => {
-    client.once('end', () => {
-      if (closing === undefined) healing = heal();
+  const stayIn = (entry: Entry): void => {
+    current = entry;
+    void entry.ended.then(() => {
+      if (closing !== undefined) return;
+      entering = enterAgain({ ...attempt, expects: first.dataDir }, options.onError).then(
+        (next) => next && stayIn(next),
+      );
     });
   };
-
-  const heal = async (): Promise<void> => {
-    options.onError(
-      new EmbeddedStoreError(`The server of the embedded store in ${first.dataDir} ended; starting it again.`),
-    );
-    let told = '';
-    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 5_000)) {
-      try {
-        const next = await enter(attempt(false));
-        entry = next;
-        guard(next.client);
-        return;
-      } catch (error) {
-        const failure = error instanceof Error ? error : new Error(String(error));
-        if (closing !== undefined) return;
-        if (failure.message !== told) options.onError(failure);
-        told = failure.message;
-        await sleep(waitMs);
-      }
-    }
-  };
+  stayIn(first);
 
   const leaveOnce = async (): Promise<void> => {
-    await healing;
-    await leave(entry);
+    // A server that is being started at this moment is entered first, so that it can be left.
+    await entering;
+    await leave(current);
   };
-
-  guard(entry.client);
   return {
     url: socketUrl(first.socketDir),
     dir: first.dataDir,
     get serverPid() {
-      return entry.serverPid;
+      return current.serverPid;
     },
     close: () => {
       closing ??= leaveOnce();
@@ -119,64 +82,19 @@ export async function openEmbedded(dir: string, options: EmbeddedOptions): Promi
   };
 }
 
-/** Connects and announces itself, making the store and starting its server as needed. */
-async function enter(attempt: Attempt): Promise<Entry> {
-  const user = serverUser();
-  let binaries: Binaries | undefined;
-  let started: Started | undefined;
-  let last = 'it did not answer';
-  while (!attempt.abandoned()) {
-    const place = await findPlace(attempt.dir, user);
-    if (place.store === undefined) {
-      if (!attempt.mayCreate)
-        throw new EmbeddedStoreError(
-          `The embedded store in ${place.dir} is gone: restart this process for a fresh one.`,
-        );
-      binaries ??= await findBinaries({ user });
-      await createStore(place, binaries, attempt.durable);
-      continue;
+/** Attaches or starts again, however long that takes. Undefined when the store was closed meanwhile. */
+async function enterAgain(attempt: Attempt, onError: (error: Error) => void): Promise<Entry | undefined> {
+  onError(new EmbeddedStoreError(`The server of the embedded store in ${attempt.dir} ended; starting it again.`));
+  let told = '';
+  for (let waitMs = shortestWaitMs; !attempt.abandoned(); waitMs = Math.min(waitMs * 2, longestWaitMs)) {
+    try {
+      return await enter(attempt);
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error));
+      if (!attempt.abandoned() && failure.message !== told) onError(failure);
+      told = failure.message;
     }
-    const { dataDir, major } = place.store;
-    const home = { dataDir, socketDir: await prepareSocketFolder(dataDir, user), user, durable: attempt.durable };
-    const reached = await connect(home.socketDir, 'jobfleet presence');
-    if (reached.state === 'connected') {
-      if (await announce(reached.client, attempt.deadline)) {
-        return { client: reached.client, dataDir, socketDir: home.socketDir, serverPid: await serverPidOf(dataDir) };
-      }
-      await reached.client.end();
-    } else if (reached.state === 'absent') {
-      const ended = started?.ended();
-      if (ended !== undefined && !ended.again) throw notStarted(dataDir, ended.reason);
-      last = ended?.reason ?? last;
-      if (started === undefined || ended !== undefined) {
-        started = undefined;
-        if ((await clearTheWay(home)) === 'start') {
-          binaries = binaries?.major === major ? binaries : await findBinaries({ user, major });
-          started = await startServer(home, binaries);
-        }
-      }
-    }
-    if (Date.now() > attempt.deadline) throw notStarted(dataDir, `${last} within ${openLimitMs / 1000} s`);
-    await sleep(50);
+    await sleep(waitMs);
   }
-  throw new EmbeddedStoreError(`The embedded store in ${attempt.dir} was closed while it was being opened.`);
-}
-
-function notStarted(dataDir: string, reason: string): EmbeddedStoreError {
-  return new EmbeddedStoreError(
-    `The server of the embedded store in ${dataDir} did not start (${reason}): see ${logFileOf(dataDir)}.`,
-  );
-}
-
-/** The last one out stops the server. A connection already lost has nothing to give back. */
-async function leave({ client, dataDir }: Entry): Promise<void> {
-  let last = false;
-  try {
-    last = await withdraw(client);
-  } catch {
-    // The server is gone or stopping: whoever stops it, or the next start, does what is left.
-    return;
-  }
-  if (last) await stopServer(dataDir);
-  await client.end();
+  return undefined;
 }
