@@ -32,13 +32,14 @@ export interface RunOptions {
   /** Wall clock. Passing it kills ffmpeg and throws LIMIT_EXCEEDED as a retry: the machine may have been busy. */
   readonly limitSeconds: number;
   readonly onProgress?: (position: Position) => void;
+  /** From SIGTERM to SIGKILL; default 5,000: ffmpeg may stay busy for a minute after SIGTERM. */
+  readonly killAfterMs?: number;
   /** The program; a test puts another in its place. */
   readonly program?: string;
 }
 
-const tailBytes = 64 * 1024;
-const floodBytes = 8 << 20;
-const killAfterMs = 5_000;
+const tailLength = 64 * 1024;
+const floodLength = 8 << 20;
 const setpriv = '/usr/bin/setpriv';
 const always = ['-nostdin', '-hide_banner', '-v', 'error', '-progress', 'pipe:1'];
 
@@ -95,26 +96,25 @@ async function watch(
   options: RunOptions,
 ): Promise<Ended & { readonly stopped: Error | undefined }> {
   let stopped: Error | undefined;
-  let tail = Buffer.alloc(0);
+  let tail = '';
   let written = 0;
   let killTimer: NodeJS.Timeout | undefined;
   const stop = (reason: Error): void => {
     if (stopped !== undefined) return;
     stopped = reason;
     child.kill('SIGTERM');
-    // ffmpeg may stay busy for a minute after SIGTERM.
-    killTimer = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    killTimer = setTimeout(() => child.kill('SIGKILL'), options.killAfterMs ?? 5_000);
   };
   const abort = (): void => stop(asError(options.signal.reason));
   const limit = setTimeout(
     () => stop(retry('LIMIT_EXCEEDED', `ffmpeg was still running after the ${options.limitSeconds} s it may take`)),
     options.limitSeconds * 1_000,
   );
-  child.stderr?.on('data', (chunk: Buffer) => {
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     if (stopped !== undefined) return;
     written += chunk.length;
-    tail = Buffer.concat([tail, chunk]).subarray(-tailBytes);
-    if (written > floodBytes) stop(giveUp('BAD_SOURCE', 'ffmpeg printed more than 8 MB of errors about the input'));
+    tail = (tail + chunk).slice(-tailLength);
+    if (written > floodLength) stop(giveUp('BAD_SOURCE', 'ffmpeg printed more than 8 MB of errors about the input'));
   });
   const read = progressReader(options.onProgress ?? (() => undefined));
   child.stdout?.setEncoding('utf8').on('data', read);
@@ -124,7 +124,7 @@ async function watch(
   try {
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
-      child.once('close', (code, signal) => resolve({ code, signal, stderr: tail.toString('utf8'), stopped }));
+      child.once('close', (code, signal) => resolve({ code, signal, stderr: tail, stopped }));
     });
   } finally {
     clearTimeout(limit);

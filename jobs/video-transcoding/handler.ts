@@ -24,7 +24,7 @@ const storeTo = 98;
 /** Percent of the encode; without a duration it nears the end and never reaches it. */
 function encodePercent(seconds: number, durationSeconds: number | undefined): number {
   const share = durationSeconds === undefined ? seconds / (seconds + 60) : Math.min(1, seconds / durationSeconds);
-  return encodeFrom + (encodeTo - encodeFrom) * share;
+  return Math.round(10 * (encodeFrom + (encodeTo - encodeFrom) * share)) / 10;
 }
 
 /** One ffmpeg run for everything that is missing; answers what it made, checked and measured. */
