@@ -146,7 +146,6 @@ export async function accept(prepared: Prepared, route: string, parts: AcceptPar
     ...claimed,
     id: added.id,
     state: 'stored',
-    at: Date.parse(added.createdAt),
   });
   return added;
 }

@@ -1,0 +1,41 @@
+/** Who calls: the Bearer key of the Authorization header, nothing else. */
+import type { FastifyRequest } from 'fastify';
+import { ProducerError } from './errors.ts';
+import type { Credential, Keys, Scope } from './keys.ts';
+
+export const nobody: Credential = { keyId: '-', tenant: '-', scopes: [] };
+
+/** Throws `UNAUTHENTICATED`, `FORBIDDEN`, or `INVALID` when a header that decides stands there twice. */
+export async function credentialOf(request: FastifyRequest, keys: Keys, scope: Scope): Promise<Credential> {
+  const [, key] = /^Bearer +([\x21-\x7e]{16,512})$/i.exec(request.headers.authorization ?? '') ?? [];
+  const credential = key === undefined ? undefined : await keys.find(key);
+  if (credential === undefined) {
+    throw new ProducerError('UNAUTHENTICATED', 'Send a valid key: "Authorization: Bearer <key>".');
+  }
+  if (!credential.scopes.includes(scope)) {
+    throw new ProducerError('FORBIDDEN', `This key lacks the scope "${scope}".`);
+  }
+  return credential;
+}
+
+/** The tenant whose jobs the caller may see; undefined: all of them. */
+export function visibleTenant(credential: Credential): string | undefined {
+  return credential.scopes.includes('operator') ? undefined : credential.tenant;
+}
+
+const single = new Set(['authorization', 'content-length', 'content-type', 'host', 'idempotency-key']);
+
+/** Node keeps the first of some repeated headers and joins others: neither is what the sender can have meant. */
+export function refuseRepeatedHeaders(request: FastifyRequest): void {
+  const seen = new Set<string>();
+  for (const [index, text] of request.raw.rawHeaders.entries()) {
+    if (index % 2 !== 0) continue;
+    const name = text.toLowerCase();
+    if (single.has(name) && seen.has(name)) {
+      throw new ProducerError('INVALID', `The header ${name} appears twice.`, [
+        { path: `headers.${name}`, message: 'expected once' },
+      ]);
+    }
+    seen.add(name);
+  }
+}

@@ -1,0 +1,110 @@
+/** One route as data: what it accepts, what it answers, what it does. The server and the OpenAPI document are both made of it. */
+
+import type { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { ProducerError, parseOrRefuse } from './errors.ts';
+import type { Credential, Scope } from './keys.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON; a stream is sent as it is. Absent: no body. */
+  readonly body?: object | Readable;
+}
+
+interface Caller {
+  /** Tenant `-` without scopes on routes that need no key. */
+  readonly credential: Credential;
+  readonly request: FastifyRequest;
+  /** Scheme, host and port as the caller reached us, for links that work elsewhere. */
+  readonly baseUrl: string;
+}
+
+export interface RawCall extends Caller {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+}
+
+export interface Call<P, Q, B> extends Caller {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+}
+
+export interface Described {
+  readonly description: string;
+  readonly schema?: z.ZodType;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Facts {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** As OpenAPI writes it: `/v1/jobs/{id}`; a last part `{path*}` takes the rest of the address. */
+  readonly path: string;
+  /** Unique; client generators make it a method's name. */
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tag: string;
+  /** What the key must be allowed; `none`: no key is needed. */
+  readonly scope: Scope | 'none';
+  readonly answers: Readonly<Record<number, Described>>;
+  /** Headers a caller may send, by name. */
+  readonly requestHeaders?: Readonly<Record<string, string>>;
+  /** The body is a stream that the route reads itself, of this many bytes at most. */
+  readonly rawBody?: boolean;
+}
+
+export interface Route extends Facts {
+  readonly params: z.ZodObject;
+  readonly query: z.ZodObject;
+  readonly body: z.ZodType | undefined;
+  readonly handle: (call: RawCall) => Promise<Answer>;
+}
+
+const nothing = z.strictObject({});
+
+/** Parameters of the path that do not fit are 404: nothing is there. Query and body that do not fit are 400 with every problem. */
+export function defineRoute<
+  P extends z.ZodObject = typeof nothing,
+  Q extends z.ZodObject = typeof nothing,
+  B extends z.ZodType = z.ZodUndefined,
+>(
+  spec: Facts & {
+    readonly params?: P;
+    readonly query?: Q;
+    readonly body?: B;
+    readonly handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer>;
+  },
+): Route {
+  const { params = nothing, query = nothing, body, handle, ...facts } = spec;
+  // Without a schema the parsed value is the empty object or undefined, which is what the default types say.
+  const read = { params: params as P, query: query as Q, body: (body ?? z.undefined()) as B };
+  return {
+    ...facts,
+    params,
+    query,
+    body,
+    handle: async (call) => {
+      const parsed = read.params.safeParse(call.params);
+      if (!parsed.success) throw notFound();
+      return handle({
+        ...call,
+        params: parsed.data,
+        query: parseOrRefuse(read.query, call.query, 'query'),
+        body: parseOrRefuse(read.body, facts.rawBody === true ? undefined : call.body, ''),
+      });
+    },
+  };
+}
+
+/** The same for what never was, what has gone and what belongs to somebody else. */
+export function notFound(): ProducerError {
+  return new ProducerError('NOT_FOUND', 'There is nothing here for you.');
+}
+
+/** Fastify's own writing of the path. */
+export function fastifyPath(path: string): string {
+  return path.replace(/\{[a-z]+\*\}$/i, '*').replaceAll(/\{([a-z]+)\}/gi, ':$1');
+}
