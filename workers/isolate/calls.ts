@@ -1,0 +1,71 @@
+/** The child's side of the calls: what a handler asks of the worker, as messages. The worker's answers are believed. */
+import { z } from 'zod';
+import { giveUp, type JobError } from '../../jobs/errors.ts';
+import type { Services } from '../context.ts';
+import type { Call, Upward } from './protocol.ts';
+
+const onceAnswer = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('done'), result: z.unknown() }),
+  z.object({ state: z.literal('run') }),
+  z.object({ state: z.literal('skip') }),
+]);
+const enqueued = z.object({
+  id: z.string(),
+  type: z.string(),
+  queue: z.string(),
+  status: z.string(),
+  duplicate: z.boolean(),
+  createdAt: z.string(),
+});
+const fetched = z.object({ path: z.string(), sizeBytes: z.number(), sha256: z.string() });
+const stored = z.object({ object: z.string(), sizeBytes: z.number() });
+
+export interface Calls {
+  readonly services: Omit<Services, 'progress' | 'log'>;
+  resolve(id: number, value: unknown): void;
+  reject(id: number, error: JobError): void;
+}
+
+/** `send` throws when a message is longer than a line may be; the call then fails with `LIMIT_EXCEEDED`. */
+export function createCalls(send: (message: Upward) => void): Calls {
+  let lastId = 0;
+  const open = new Map<number, PromiseWithResolversOf<unknown>>();
+  const ask = <S extends z.ZodType>(schema: S, call: Call): Promise<z.output<S>> => {
+    const id = ++lastId;
+    const answer = new Promise<unknown>((resolve, reject) => {
+      open.set(id, { resolve, reject });
+      try {
+        send({ kind: 'call', id, call });
+      } catch (error) {
+        open.delete(id);
+        reject(giveUp('LIMIT_EXCEEDED', `${call.name}: ${error instanceof Error ? error.message : 'no JSON'}`));
+      }
+    });
+    return answer.then((value) => schema.parse(value));
+  };
+  return {
+    services: {
+      onceBegin: (key, whenUnknown) => ask(onceAnswer, { name: 'onceBegin', key, whenUnknown }),
+      onceEnd: async (key, result) => {
+        await ask(z.unknown(), { name: 'onceEnd', key, result });
+      },
+      enqueue: (type, payload, options) => ask(enqueued, { name: 'enqueue', type, payload, options }),
+      objectFetch: (input, { maxBytes }) => ask(fetched, { name: 'objectFetch', input, maxBytes }),
+      objectPut: (key, path, contentType) => ask(stored, { name: 'objectPut', key, path, contentType }),
+      objectHead: (key) => ask(stored.optional(), { name: 'objectHead', key }),
+    },
+    resolve(id, value) {
+      open.get(id)?.resolve(value);
+      open.delete(id);
+    },
+    reject(id, error) {
+      open.get(id)?.reject(error);
+      open.delete(id);
+    },
+  };
+}
+
+interface PromiseWithResolversOf<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}

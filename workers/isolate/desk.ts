@@ -1,0 +1,96 @@
+/**
+ * The worker's side of a child's calls: counts them, runs them with the worker's own `Services`, sends the answers.
+ * At most 32 are open at a time (then the pipe is not read) and 10,000 come from one job.
+ */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { JobError, retry } from '../../jobs/errors.ts';
+import type { Services } from '../context.ts';
+import { type Call, type Downward, describeError, ProtocolError } from './protocol.ts';
+
+export interface Desk {
+  /** Throws `ProtocolError` over 10,000 calls. */
+  take(id: number, call: Call): void;
+  readonly openCalls: () => number;
+  /** What last failed on the worker's side and is no `JobError`: too much detail for the child. */
+  readonly lastError: () => unknown;
+}
+
+export interface DeskParts {
+  readonly services: Services;
+  readonly folder: string;
+  /** The user id that must be able to read fetched inputs; undefined = the worker's own. */
+  readonly userId: number | undefined;
+  readonly send: (message: Downward) => void;
+  /** After every answer and every pause. */
+  readonly onChange: () => void;
+}
+
+export const maxOpenCalls = 32;
+const maxCalls = 10_000;
+
+export function openDesk(parts: DeskParts): Desk {
+  let calls = 0;
+  let openCalls = 0;
+  let lastError: unknown;
+  const serve = async (id: number, call: Call): Promise<void> => {
+    try {
+      parts.send({ kind: 'answer', id, value: await perform(call, parts) });
+    } catch (error) {
+      if (!(error instanceof JobError)) lastError = error;
+      const told =
+        error instanceof JobError ? error : retry('UNEXPECTED', `The worker could not serve "${call.name}".`);
+      parts.send({ kind: 'refusal', id, error: describeError(told) });
+    } finally {
+      openCalls -= 1;
+      parts.onChange();
+    }
+  };
+  return {
+    take(id, call) {
+      calls += 1;
+      openCalls += 1;
+      if (calls > maxCalls) throw new ProtocolError(`more than ${maxCalls} calls`);
+      void serve(id, call);
+      parts.onChange();
+    },
+    openCalls: () => openCalls,
+    lastError: () => lastError,
+  };
+}
+
+async function perform(call: Call, { services, folder, userId }: DeskParts): Promise<unknown> {
+  switch (call.name) {
+    case 'onceBegin':
+      return services.onceBegin(call.key, call.whenUnknown);
+    case 'onceEnd':
+      return services.onceEnd(call.key, call.result);
+    case 'enqueue': {
+      const { key, delayMs } = call.options;
+      return services.enqueue(call.type, call.payload, { key, ...(delayMs === undefined ? {} : { delayMs }) });
+    }
+    case 'objectFetch': {
+      const fetched = await services.objectFetch(call.input, { maxBytes: call.maxBytes });
+      if (userId !== undefined) await handOver(fetched.path, folder, userId);
+      return fetched;
+    }
+    case 'objectPut':
+      return services.objectPut(call.key, call.path, call.contentType);
+    case 'objectHead':
+      return services.objectHead(call.key);
+  }
+}
+
+/** Gives an input to the child's user. Only a regular file with one name, directly in the folder: the child can rename there. */
+async function handOver(path: string, folder: string, userId: number): Promise<void> {
+  if (dirname(path) !== folder) throw new Error(`expected an input directly in ${folder}, got ${path}`);
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const facts = await file.stat();
+    if (!facts.isFile() || facts.nlink !== 1) throw new Error(`${path} was exchanged while it was handed over`);
+    await file.chown(userId, userId);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * The folder of each child, 0700, and beside it `<folder>.owner`, which says whose it is. A worker that was killed leaves
+ * both; the next start removes them and ends what still runs in them.
+ */
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { bootId, carries, readProcess, scanProcesses } from './processes.ts';
+
+export interface ChildFolder {
+  readonly path: string;
+  /** Unique on this machine: the value of `JOBFLEET_CHILD`. */
+  readonly marker: string;
+  /** Removes the folder with everything in it, whatever modes the child left there. */
+  remove(): Promise<void>;
+}
+
+const owner = z.object({
+  pid: z.int(),
+  startTicks: z.number(),
+  bootId: z.string(),
+  marker: z.string(),
+  userId: z.int().optional(),
+});
+
+/** Makes the folder all children's folders are in. Throws when somebody else's file or folder is there. */
+export async function openBase(base: string): Promise<void> {
+  await mkdir(base, { recursive: true, mode: 0o711 });
+  const facts = await lstat(base);
+  const me = process.getuid?.();
+  if (!facts.isDirectory() || (me !== undefined && facts.uid !== me)) {
+    throw new Error(`${base} must be a folder of user ${me}, it belongs to ${facts.uid}; remove it or choose another`);
+  }
+  // Children under ids of their own pass through, and list nothing.
+  await chmod(base, 0o711);
+}
+
+export async function makeFolder(base: string, userId: number | undefined): Promise<ChildFolder> {
+  const path = await mkdtemp(join(base, 'job-'));
+  const marker = `${process.pid}-${basename(path)}`;
+  const startTicks = readProcess(process.pid)?.startTicks ?? 0;
+  await writeFile(`${path}.owner`, JSON.stringify({ pid: process.pid, startTicks, bootId: bootId(), marker, userId }));
+  if (userId !== undefined) await chown(path, userId, userId);
+  return {
+    path,
+    marker,
+    async remove() {
+      await removeTree(path);
+      await rm(`${path}.owner`, { force: true });
+    },
+  };
+}
+
+async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')))
+      throw error;
+    // A child without an id of its own may have taken our rights to its folders away.
+    await openTree(path);
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function openTree(path: string): Promise<void> {
+  await chmod(path, 0o700);
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await openTree(join(path, entry.name));
+  }
+}
+
+/** Ends the processes and removes the folders of workers that are gone. Answers how many folders there were. */
+export async function removeLeftovers(base: string): Promise<number> {
+  const names = await readdir(base);
+  const folders = new Set(names.filter((name) => /^job-\w{6}$/.test(name)));
+  for (const name of names) if (name.endsWith('.owner')) folders.add(name.slice(0, -'.owner'.length));
+  let removed = 0;
+  for (const name of folders) {
+    const path = join(base, name);
+    const owned = await readOwner(`${path}.owner`);
+    if (owned === 'making' || (owned !== undefined && isAlive(owned))) continue;
+    if (owned !== undefined) await endMarked(owned);
+    await removeTree(path);
+    await rm(`${path}.owner`, { force: true });
+    removed += 1;
+  }
+  return removed;
+}
+
+type Owner = z.output<typeof owner>;
+
+/** `making`: another worker has made the folder this minute and not said whose it is yet. Undefined: nobody ever will. */
+async function readOwner(path: string): Promise<Owner | 'making' | undefined> {
+  try {
+    return owner.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    const facts = await lstat(path.slice(0, -'.owner'.length)).catch(() => undefined);
+    return facts !== undefined && Date.now() - facts.ctimeMs < 60_000 ? 'making' : undefined;
+  }
+}
+
+function isAlive(owned: Owner): boolean {
+  return owned.bootId === bootId() && readProcess(owned.pid)?.startTicks === owned.startTicks;
+}
+
+async function endMarked(owned: Owner): Promise<void> {
+  if (owned.bootId !== bootId()) return;
+  for (let round = 0; round < 20; round += 1) {
+    const table = await scanProcesses();
+    const left = [...table.values()].filter((it) => !it.isDead && carries(it.pid, owned.marker, owned.userId));
+    if (left.length === 0) return;
+    for (const facts of left) {
+      if (readProcess(facts.pid)?.startTicks === facts.startTicks) process.kill(facts.pid, 'SIGKILL');
+    }
+  }
+}
