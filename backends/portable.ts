@@ -11,13 +11,68 @@ const maxBytes = 262_144;
  */
 export function portabilityProblem(payload: unknown): string | undefined {
   if (!isPlainObject(payload)) return `The payload must be a JSON object, got ${kindOf(payload)}`;
-  const walk: Walk = { keys: 0 };
-  const problem = valueProblem(payload, '', 1, walk);
+  // On the path of every job: a walk that builds no text and stops at the first doubt, then, seldom, the one that explains.
+  const tally: Tally = { keys: 0, mostBytes: 0 };
+  if (isSurelyFine(payload, 1, tally) && tally.mostBytes <= maxBytes) return undefined;
+  const problem = valueProblem(payload, '', 1, { keys: 0 });
   if (problem !== undefined) return problem;
   const bytes = Buffer.byteLength(JSON.stringify(payload));
   return bytes > maxBytes
     ? `The payload has ${bytes} bytes, allowed are ${maxBytes}; upload large inputs and pass the object`
     : undefined;
+}
+
+interface Tally {
+  keys: number;
+  /** No JSON text of what was seen can be longer: an upper bound that spares writing it. */
+  mostBytes: number;
+}
+
+// A UTF-16 unit takes at most six bytes (an escaped control character), a number at most 24; quotes, colon and comma are four.
+function addText(text: string, tally: Tally): boolean {
+  tally.mostBytes += 6 * text.length + 4;
+  return text.isWellFormed() && !text.includes('\0');
+}
+
+function isSurelyFine(value: unknown, depth: number, tally: Tally): boolean {
+  switch (typeof value) {
+    case 'string':
+      return addText(value, tally);
+    case 'number':
+      tally.mostBytes += 28;
+      return Number.isFinite(value);
+    case 'boolean':
+      tally.mostBytes += 8;
+      return true;
+    case 'object':
+      if (value === null) {
+        tally.mostBytes += 8;
+        return true;
+      }
+      tally.mostBytes += 4;
+      return depth <= maxDepth && (Array.isArray(value) ? areFine(value, depth, tally) : isObjectFine(value, depth, tally));
+    default:
+      return false;
+  }
+}
+
+function areFine(values: readonly unknown[], depth: number, tally: Tally): boolean {
+  tally.keys += values.length;
+  if (tally.keys > maxKeys) return false;
+  for (let index = 0; index < values.length; index += 1) {
+    if (!isSurelyFine(values[index], depth + 1, tally)) return false;
+  }
+  return true;
+}
+
+function isObjectFine(value: object, depth: number, tally: Tally): boolean {
+  if (!isPlainObject(value)) return false;
+  for (const key of Object.keys(value)) {
+    tally.keys += 1;
+    if (tally.keys > maxKeys || key === '__proto__' || !addText(key, tally)) return false;
+    if (!isSurelyFine(value[key], depth + 1, tally)) return false;
+  }
+  return true;
 }
 
 interface Walk {

@@ -1,0 +1,40 @@
+/**
+ * What every store must do, run on all of them: the same tests on `embedded:memory`, the embedded store on disk,
+ * PostgreSQL and Redis. What one store cannot be asked is a skip with its reason, as data.
+ */
+import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
+import type { Backend } from './backend.ts';
+import { deadLetterTests } from './conformance-dead-letters.ts';
+import { jobTests } from './conformance-jobs.ts';
+import { leaseTests } from './conformance-leases.ts';
+import { recordTests } from './conformance-records.ts';
+import { createStage, type Register } from './conformance-stage.ts';
+
+/** Titles of tests that do not apply to a store, each with the reason. */
+export type Skips = Readonly<Record<string, string>>;
+
+/** `heavy` repeats the races often enough to meet what is rare. */
+export function conformance(
+  name: string,
+  open: (onError: (error: Error) => void) => Promise<Backend>,
+  options: { readonly skips?: Skips; readonly heavy?: boolean } = {},
+): void {
+  describe(`every store: ${name}`, () => {
+    const { stage, start, cleanUp, stop } = createStage(open);
+    beforeAll(start);
+    afterEach(cleanUp);
+    afterAll(stop);
+    // Titles and bodies come from the parts below, and a skip is data: the linter cannot see either.
+    const register: Register = (title, run, timeoutMs) => {
+      const reason = options.skips?.[title];
+      // oxlint-disable-next-line vitest/valid-title, vitest/expect-expect, vitest/no-conditional-tests
+      if (reason === undefined) test(title, run, timeoutMs);
+      // oxlint-disable-next-line vitest/no-disabled-tests, vitest/no-conditional-tests
+      else test.skip(`${title} (skipped: ${reason})`);
+    };
+    jobTests(stage, register, { heavy: options.heavy ?? false });
+    leaseTests(stage, register);
+    recordTests(stage, register);
+    deadLetterTests(stage, register);
+  });
+}
