@@ -50,7 +50,9 @@ function isSurelyFine(value: unknown, depth: number, tally: Tally): boolean {
         return true;
       }
       tally.mostBytes += 4;
-      return depth <= maxDepth && (Array.isArray(value) ? areFine(value, depth, tally) : isObjectFine(value, depth, tally));
+      return (
+        depth <= maxDepth && (Array.isArray(value) ? areFine(value, depth, tally) : isObjectFine(value, depth, tally))
+      );
     default:
       return false;
   }

@@ -73,8 +73,8 @@ export function prepare(
       { path: `${where}options.startBy`, message },
     ]);
   }
-  refuseUnportable(input, where);
   const payload: unknown = parseOrRefuse(job.payload, input, `${where}payload`);
+  // What is stored, not what came: a schema may fill and change fields, and strict ones drop nothing that was there.
   refuseUnportable(payload, where);
   const { idempotencyKey: _key, tenant = '-', ...rest } = checked;
   return {

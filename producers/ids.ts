@@ -4,29 +4,45 @@ import { randomBytes } from 'node:crypto';
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const idRule = /^([a-z][a-z0-9-]{0,36})_([0-7][0-9A-HJKMNP-TV-Z]{25})$/;
 
+const timeLength = 10;
+const randomLength = 16;
+
 /** Ids of one process are strictly increasing: within a millisecond, and when the clock steps back, the random part counts up. */
 export function createIds(now: () => number = Date.now): (type: string) => string {
   let lastMs = -1;
-  let random = 0n;
+  let time = '';
+  const random = new Uint8Array(randomLength);
   return (type) => {
     const ms = now();
     if (ms > lastMs) {
       lastMs = ms;
+      time = encodeTime(ms);
+      for (const [place, byte] of randomBytes(randomLength).entries()) random[place] = byte & 31;
       // The top bit stays free, so that counting up cannot overflow within a millisecond.
-      random = BigInt(`0x${randomBytes(10).toString('hex')}`) >> 1n;
+      random[0] = (random[0] ?? 0) & 15;
     } else {
-      random += 1n;
+      countUp(random);
     }
-    return `${type}_${encode(BigInt(lastMs), 10)}${encode(random, 16)}`;
+    let tail = '';
+    for (const digit of random) tail += alphabet[digit];
+    return `${type}_${time}${tail}`;
   };
 }
 
-function encode(value: bigint, length: number): string {
-  let rest = value;
+function countUp(digits: Uint8Array): void {
+  for (let place = digits.length - 1; place >= 0; place -= 1) {
+    const digit = (digits[place] ?? 0) + 1;
+    digits[place] = digit & 31;
+    if (digit < 32) return;
+  }
+}
+
+function encodeTime(ms: number): string {
+  let rest = ms;
   let text = '';
-  for (let place = 0; place < length; place += 1) {
-    text = `${alphabet[Number(rest % 32n)]}${text}`;
-    rest /= 32n;
+  for (let place = 0; place < timeLength; place += 1) {
+    text = `${alphabet[rest % 32]}${text}`;
+    rest = Math.floor(rest / 32);
   }
   return text;
 }

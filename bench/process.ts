@@ -1,0 +1,52 @@
+/** Process no-op jobs of 2K, 50 at once, against raw BullMQ on the same server with the same options (R1, P1: nothing lost to our layer). */
+import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
+import { type Server, startServers } from './servers.ts';
+import { openOurs, openTheirs, type Side } from './sides.ts';
+
+interface Measured {
+  readonly perSecond: number;
+  /** CPU of this process and of the server, µs a job. */
+  readonly cpuPerJob: number;
+}
+
+async function measure(side: Side, server: Server, count: number): Promise<Measured> {
+  await side.clear();
+  await side.fill(count);
+  const own = process.cpuUsage();
+  const theirs = server.cpuMicros();
+  const ms = await side.drain(count);
+  const used = process.cpuUsage(own);
+  const cpu = used.user + used.system + server.cpuMicros() - theirs;
+  await side.assertEmpty();
+  return { perSecond: (count / ms) * 1_000, cpuPerJob: cpu / count };
+}
+
+async function onServer(server: Server, quick: boolean): Promise<Goal> {
+  const count = (server.name === 'redis' ? 30_000 : 8_000) / (quick ? 5 : 1);
+  const ours = await openOurs(server);
+  const theirs = await openTheirs(server);
+  const rounds: Round[] = [];
+  for (const side of [ours, theirs]) await measure(side, server, count / 4); // warm-up
+  for (let round = 0; round < (quick ? 3 : 5); round += 1) {
+    // Who goes first alternates: a server that grows does not favour one side.
+    const first = await measure(round % 2 === 0 ? ours : theirs, server, count);
+    const second = await measure(round % 2 === 0 ? theirs : ours, server, count);
+    const [a, b] = round % 2 === 0 ? [first, second] : [second, first];
+    rounds.push({ ours: a.perSecond, theirs: b.perSecond, oursCpu: a.cpuPerJob, theirsCpu: b.cpuPerJob });
+  }
+  await ours.close();
+  await theirs.close();
+  return goal(
+    { goal: server.name === 'redis' ? 'R1' : 'P1', name: 'process 2K no-op jobs, c50, jobs/s', backend: server.name },
+    rounds,
+  );
+}
+
+export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
+  const goals: Goal[] = [];
+  for (const server of await startServers(backend)) {
+    goals.push(await onServer(server, quick));
+    await server.close();
+  }
+  return goals;
+}

@@ -1,0 +1,191 @@
+/** The two sides of the queue benches on one server: ours through client and workers, and raw BullMQ with the same options. */
+import { randomUUID } from 'node:crypto';
+import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import pg from 'pg';
+import type { Backend } from '../backends/backend.ts';
+import { openBackend } from '../backends/open.ts';
+import { loadRegistry } from '../jobs/registry.ts';
+import { createClient } from '../producers/client.ts';
+import { createLog } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import { openObjectStore } from '../runtime/open-object-store.ts';
+import { workersEnv } from '../workers/env.ts';
+import { startWorkers } from '../workers/main.ts';
+import { handlerHooks } from './hooks.ts';
+import noop from './jobs/noop/job.ts';
+import { payload2K } from './payload.ts';
+import type { Server } from './servers.ts';
+
+export const concurrency = 50;
+
+export interface Side {
+  readonly name: 'ours' | 'theirs';
+  /** Adds `count` jobs of 2K in bulks of 500. */
+  fill(count: number): Promise<void>;
+  /** Adds one job. */
+  add(index: number): Promise<void>;
+  /** Adds 100 jobs in one call. */
+  addBulk(index: number): Promise<void>;
+  /** Starts one worker with a handler that does nothing and resolves when `count` jobs have ended: ms from the first start to the last end. */
+  drain(count: number): Promise<number>;
+  /** Throws unless nothing waits, runs or has failed. */
+  assertEmpty(): Promise<void>;
+  /** Removes every job, so that rounds do not meet. */
+  clear(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const bulk = 500;
+const retention = { age: 86_400, count: 10_000 };
+const fail = (error: Error): void => void process.stderr.write(`${error.message}\n`);
+
+async function fillInBulks(count: number, addMany: (indexes: readonly number[]) => Promise<unknown>): Promise<void> {
+  for (let from = 0; from < count; from += bulk) {
+    await addMany(Array.from({ length: Math.min(bulk, count - from) }, (_, offset) => from + offset));
+  }
+}
+
+/** Counts ends and knows when the first job started. */
+function stopwatch(count: number): {
+  readonly start: () => void;
+  readonly end: () => void;
+  readonly done: Promise<number>;
+} {
+  let begun: number | undefined;
+  let ends = 0;
+  let finish: (ms: number) => void = () => undefined;
+  const done = new Promise<number>((resolve) => {
+    finish = resolve;
+  });
+  return {
+    start: () => {
+      begun ??= performance.now();
+    },
+    end: () => {
+      ends += 1;
+      if (ends === count) finish(performance.now() - (begun ?? 0));
+    },
+    done,
+  };
+}
+
+async function emptied(queue: Queue, name: string): Promise<void> {
+  const counts = await queue.getJobCounts('waiting', 'active', 'failed', 'delayed', 'prioritized');
+  if (Object.values(counts).some((count) => count > 0))
+    throw new Error(`the run of ${name} is void: ${JSON.stringify(counts)}`);
+}
+
+export async function openOurs(server: Server): Promise<Side> {
+  const backend: Backend = await openBackend(server.url, { onError: fail });
+  const registry = await loadRegistry(new URL('./jobs/', import.meta.url));
+  const metrics = createMetrics();
+  const client = createClient({ backend, registry, metrics });
+  const log = createLog({ name: 'bench', level: 'error', pretty: false });
+  const objects = await openObjectStore('file:objects', { baseDir: `/tmp/jobfleet-bench-${randomUUID()}` });
+  const queue = backend.queue(noop.name);
+  return {
+    name: 'ours',
+    fill: (count) =>
+      fillInBulks(count, (indexes) =>
+        client.enqueueMany(
+          noop,
+          indexes.map((index) => ({ payload: payload2K(index) })),
+        ),
+      ),
+    add: async (index) => void (await client.enqueue(noop, payload2K(index))),
+    addBulk: async (index) =>
+      void (await client.enqueueMany(
+        noop,
+        Array.from({ length: 100 }, (_, offset) => ({ payload: payload2K(index + offset) })),
+      )),
+    drain: async (count) => {
+      const watch = stopwatch(count);
+      handlerHooks.start = watch.start;
+      handlerHooks.end = watch.end;
+      const fleet = await startWorkers({
+        registry,
+        backend,
+        client,
+        objects,
+        log,
+        metrics,
+        env: workersEnv.parse({}),
+        handlerEnv: {},
+      });
+      const took = await watch.done;
+      await fleet.stop(10_000);
+      return took;
+    },
+    assertEmpty: () => emptied(queue, 'ours'),
+    clear: () => queue.obliterate({ force: true }),
+    close: async () => {
+      await backend.close();
+      await objects.close();
+    },
+  };
+}
+
+export async function openTheirs(server: Server): Promise<Side> {
+  const pool = server.name === 'redis' ? undefined : new pg.Pool({ connectionString: server.url, max: 30 });
+  pool?.on('error', fail);
+  pool?.setMaxListeners(0);
+  const address = new URL(server.url);
+  const connection = pool ?? { host: address.hostname, port: Number(address.port), maxRetriesPerRequest: null };
+  const removeOnComplete = server.name === 'redis' ? retention : false;
+  const defaults = {
+    attempts: 3,
+    backoff: { type: 'exponential', delay: 1_000 },
+    removeOnComplete,
+    removeOnFail: false,
+  };
+  const queue: Queue =
+    pool === undefined
+      ? new Queue('raw', {
+          connection: { host: address.hostname, port: Number(address.port) },
+          defaultJobOptions: defaults,
+        })
+      : (new Queue(
+          'raw',
+          { connection: pool, defaultJobOptions: defaults },
+          createPostgresBackend,
+        ) as unknown as Queue);
+  await queue.waitUntilReady();
+  return {
+    name: 'theirs',
+    fill: (count) =>
+      fillInBulks(count, (indexes) => queue.addBulk(indexes.map((index) => ({ name: 'raw', data: payload2K(index) })))),
+    add: async (index) => void (await queue.add('raw', payload2K(index))),
+    addBulk: async (index) =>
+      void (await queue.addBulk(
+        Array.from({ length: 100 }, (_, offset) => ({ name: 'raw', data: payload2K(index + offset) })),
+      )),
+    drain: async (count) => {
+      const watch = stopwatch(count);
+      const options = { concurrency, autorun: true };
+      const processor = async (): Promise<null> => {
+        watch.start();
+        watch.end();
+        return null;
+      };
+      const worker =
+        pool === undefined
+          ? new Worker('raw', processor, { ...options, connection: connection as { host: string; port: number } })
+          : (new Worker(
+              'raw',
+              processor,
+              { ...options, connection: pool },
+              createPostgresBackend,
+            ) as unknown as Worker);
+      worker.on('error', fail);
+      const took = await watch.done;
+      await worker.close();
+      return took;
+    },
+    assertEmpty: () => emptied(queue, 'raw BullMQ'),
+    clear: () => queue.obliterate({ force: true }),
+    close: async () => {
+      await queue.close();
+      await pool?.end();
+    },
+  };
+}
