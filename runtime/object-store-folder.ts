@@ -172,6 +172,7 @@ export async function openFolderStore(root: string): Promise<ObjectStore> {
       }
     },
     async get(key, options = {}) {
+      options.signal?.throwIfAborted();
       const handle = await openFile(join(bodies, checkKey(key)));
       if (handle === undefined) return undefined;
       try {
@@ -182,6 +183,8 @@ export async function openFolderStore(root: string): Promise<ObjectStore> {
         }
         const end = options.range?.end;
         const body = handle.createReadStream({ start, ...(end === undefined ? {} : { end }), signal: options.signal });
+        // An abort before anybody reads must not end the process; whoever reads later meets the error all the same.
+        body.on('error', () => undefined);
         return { ...found, body };
       } catch (error) {
         await handle.close();

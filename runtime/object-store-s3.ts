@@ -158,6 +158,8 @@ export function openS3Store({ bucket, prefix, client: config }: S3Place): Object
         const command = new GetObjectCommand({ ...at(key), ...bytes });
         const answer = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
         if (!(answer.Body instanceof Readable)) throw new Error(`expected a body for ${key}, got none`);
+        // As for the folder: an abort before anybody reads must not end the process.
+        answer.Body.on('error', () => undefined);
         return { ...describe(key, answer), body: answer.Body };
       } catch (error) {
         if (isAbsent(error)) return undefined;

@@ -14,8 +14,35 @@ const refused = (what: string): Sniffed => ({ state: 'refused', what });
 const heifBrands: ReadonlySet<string> = new Set(['avif', 'mif1', 'heic', 'heix', 'heim', 'heis']);
 const sequenceBrands: ReadonlySet<string> = new Set(['avis', 'hevc', 'hevx', 'hevm', 'hevs', 'msf1']);
 
-// XML declaration, comments, processing instructions and a document type may come first.
-const svgStart = /^\uFEFF?\s*(?:<\?[^>]*>\s*|<!--[^]*?-->\s*|<!DOCTYPE[^>[]*(?:\[[^\]]*\]\s*)?>\s*)*<svg[\s>]/;
+/** Where the construct that starts at `at` ends, or undefined when it is none that may stand before the root element. */
+function endOfProlog(text: string, at: number): number | undefined {
+  const after = (mark: string, from: number): number | undefined => {
+    const found = text.indexOf(mark, from);
+    return found < 0 ? undefined : found + mark.length;
+  };
+  if (text.startsWith('<?', at)) return after('?>', at);
+  if (text.startsWith('<!--', at)) return after('-->', at + 4);
+  if (!text.startsWith('<!DOCTYPE', at)) return undefined;
+  const end = after('>', at);
+  const subset = text.indexOf('[', at);
+  if (end === undefined || subset < 0 || subset > end) return end;
+  const closed = after(']', subset);
+  return closed === undefined ? undefined : after('>', closed);
+}
+
+/**
+ * True when the first element is `<svg>`: an XML declaration, comments and a document type may come before it. A loop, as
+ * a regular expression for this takes exponential time on repeated comments.
+ */
+function isSvg(text: string): boolean {
+  let at: number | undefined = text.startsWith('\uFEFF') ? 1 : 0;
+  while (at !== undefined) {
+    while (/\s/.test(text.charAt(at))) at += 1;
+    if (/^<svg[\s>/]/.test(text.slice(at, at + 5))) return true;
+    at = endOfProlog(text, at);
+  }
+  return false;
+}
 
 function sniffBox(brand: string): Sniffed {
   if (heifBrands.has(brand)) return known('heif');
@@ -34,7 +61,7 @@ export function sniff(bytes: Uint8Array): Sniffed {
   if (text.startsWith('RIFF') && text.slice(8, 12) === 'WEBP') return known('webp');
   if (text.startsWith('II*\0') || text.startsWith('MM\0*')) return known('tiff');
   if (text.slice(4, 8) === 'ftyp') return sniffBox(text.slice(8, 12));
-  if (svgStart.test(head.toString('utf8'))) return known('svg');
+  if (isSvg(head.toString('utf8'))) return known('svg');
   if (text.startsWith('BM')) return refused('a BMP');
   if (text.startsWith('%PDF')) return refused('a PDF');
   return refused('no image');
