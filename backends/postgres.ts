@@ -9,7 +9,7 @@ import { openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
 import { BackendError, errorCode, errorText, reportOnce, shownUrl } from './unreachable.ts';
-import { gatherMetrics, sweepToHead } from './watched.ts';
+import { claimInTurn, gatherMetrics, sweepToHead } from './watched.ts';
 
 export { migrate } from './postgres-schema.ts';
 
@@ -86,6 +86,7 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
       wants.withBlockingConnection === true ? name : wants.blocking === true ? `${name}:qe` : undefined;
     const backend = new PostgresQueueBackend(connection, name, { ...options, connection: pool }, true, listenName);
     if (wants.withBlockingConnection === true) {
+      claimInTurn(backend);
       sweepToHead(backend);
       flushes.add(gatherMetrics(backend, pool, name, onError));
     }

@@ -42,6 +42,26 @@ export function watchClaims(backend: IQueueBackend): ClaimWatch {
 }
 
 /**
+ * One claim at a time per worker. A claim on PostgreSQL first promotes every delayed job that is due, and two that
+ * promote together deadlock. BullMQ's own loop claims in sequence anyway; only jobs that were put off or handed back
+ * make it claim once per slot, all at the same moment.
+ */
+export function claimInTurn(backend: IQueueBackend): void {
+  const claim = backend.moveToActive.bind(backend);
+  let last: Promise<unknown> | undefined;
+  backend.moveToActive = (token, name) => {
+    const run = () => claim(token, name);
+    const mine = last === undefined ? run() : last.then(run, run);
+    last = mine;
+    const done = () => {
+      if (last === mine) last = undefined;
+    };
+    mine.then(done, done);
+    return mine;
+  };
+}
+
+/**
  * PostgreSQL puts a swept job (its worker died) at the tail of the queue, where a backlog would hold it for as long as
  * the backlog lasts. This puts it at the head, as Redis does. Ids begin with a time, so pushing the newest first leaves
  * the oldest in front.
