@@ -14,6 +14,8 @@ export interface Registry {
   readonly find: (nameOrAlias: string) => Job | undefined;
   /** Imports the heavy door. Throws when the folder has none or when it belongs to another job. */
   readonly handler: (name: string) => Promise<Handler>;
+  /** `file:` URL of the heavy door, for a child process that imports it. */
+  readonly handlerUrl: (name: string) => string;
 }
 
 const nameRule = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
@@ -54,13 +56,15 @@ export async function loadRegistry(root: URL = new URL('.', import.meta.url)): P
   }
   if (problems.length > 0)
     throw new Error(`The job folders under ${fileURLToPath(root)} cannot be used:\n  ${problems.join('\n  ')}`);
+  const handlerUrl = (name: string): string => new URL(`${name}/handler${extension}`, root).href;
   return {
     jobs,
     find: (name) => jobs.get(name) ?? byAlias.get(name),
+    handlerUrl,
     handler: async (name) => {
       const job = jobs.get(name);
       if (job === undefined) throw new Error(`There is no job type "${name}"; known: ${[...jobs.keys()].join(', ')}`);
-      const module = (await import(new URL(`${name}/handler${extension}`, root).href)) as { default?: Handler };
+      const module = (await import(handlerUrl(name))) as { default?: Handler };
       if (module.default?.job !== job)
         throw new Error(`jobs/${name}/handler.ts must export defineHandler(job, …) of its own job.ts`);
       return module.default;

@@ -85,7 +85,7 @@ export async function verdict(
         ? { outcome: { state: 'done' }, result: answer.result }
         : { outcome: { state: 'interrupted', cause: 'deploy' } };
     case 'TIMED_OUT':
-      return judge(await timedOut(claim, inChild, parts), claim, parts);
+      return judge(await timedOut(answer, claim, inChild, parts), claim, parts);
     case undefined:
       if (answer.state === 'result') return { outcome: { state: 'done' }, result: answer.result };
       return judge(await failureOf(answer, claim, inChild, parts), claim, parts);
@@ -93,6 +93,7 @@ export async function verdict(
 }
 
 async function timedOut(
+  answer: Answer,
   claim: Claim,
   inChild: boolean,
   parts: Pick<AttemptParts, 'interruptions' | 'job'>,
@@ -100,7 +101,12 @@ async function timedOut(
   const { isolation, timeoutMs } = parts.job.policy;
   const message = `The handler was still running at its time limit of ${timeoutMs} ms.`;
   if (!inChild) return retry('TIMED_OUT', message);
-  return parts.interruptions.died(claim, giveUp('SANDBOX_TIMEOUT', message), isolation === 'child');
+  const said = answer.state === 'error' ? answer.error : undefined;
+  return parts.interruptions.died(
+    claim,
+    isDeath(said) ? said : giveUp('SANDBOX_TIMEOUT', message),
+    isolation === 'child',
+  );
 }
 
 async function failureOf(
@@ -113,9 +119,13 @@ async function failureOf(
   const thrown = answer.state === 'left' ? new Error('The attempt was left without a reason.') : answer.error;
   const error =
     thrown instanceof Error ? thrown : new Error(`The handler threw ${describe(thrown)}, expected an Error.`);
-  if (inChild && error instanceof JobError && error.code.startsWith('SANDBOX_'))
-    return parts.interruptions.died(claim, error, parts.job.policy.isolation === 'child');
+  if (inChild && isDeath(error)) return parts.interruptions.died(claim, error, parts.job.policy.isolation === 'child');
   return error;
+}
+
+/** How the pool says that a child ended without an answer of its own; a child cannot say it itself. */
+function isDeath(error: unknown): error is JobError {
+  return error instanceof JobError && error.code.startsWith('SANDBOX_');
 }
 
 function describe(thrown: unknown): string {

@@ -36,6 +36,8 @@ export interface HandlingParts {
 export interface Handling {
   /** Rejects with what the handler threw. Call once. */
   run(alone: boolean): Promise<unknown>;
+  /** Whether there is anything to close; saves an await where there is not. */
+  readonly isUsed: boolean;
   /** After the outcome: stores pending notes and removes the folder. Does nothing where the handler asked for nothing. */
   close(isDone: boolean): Promise<void>;
 }
@@ -82,6 +84,9 @@ export function createHandling(running: Running, sink: NoteSink, parts: Handling
         claim.payload,
         createContext(facts, services, { folder: makeFolder, signal: () => running.signal }),
       );
+    },
+    get isUsed() {
+      return folder !== undefined || made?.isUsed === true;
     },
     async close(isDone) {
       try {

@@ -116,7 +116,12 @@ function startThread(options: LeaseOptions & { readonly memory: SharedArrayBuffe
 /** From source (tests, benches) the thread needs tsx, and Node 20 takes no `--import` for a thread: a small module registers it. */
 function threadEntry(): URL {
   if (!import.meta.url.endsWith('.ts')) return new URL('./lease-thread.js', import.meta.url);
-  const api = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm/api'));
+  // `require` finds the CommonJS build; the module build beside it is the one a thread can import.
+  const api = pathToFileURL(
+    createRequire(import.meta.url)
+      .resolve('tsx/esm/api')
+      .replace(/\.cjs$/, '.mjs'),
+  );
   const entry = new URL('./lease-thread.ts', import.meta.url);
   const code = `import { register } from '${api.href}'; register(); await import('${entry.href}');`;
   return new URL(`data:text/javascript,${encodeURIComponent(code)}`);

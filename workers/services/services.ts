@@ -30,6 +30,8 @@ export interface ServiceAttempt {
 }
 
 export interface OwnServices extends Services {
+  /** The handler noted something or began an effect. */
+  readonly isUsed: boolean;
   /** Stores what is still pending, and cuts the life of the once-records of a job that is done. Does nothing when the handler asked for nothing. */
   close(isDone: boolean): Promise<void>;
 }
@@ -71,6 +73,9 @@ export function createServices(parts: ServiceParts, attempt: ServiceAttempt, fol
     objectFetch: (input, options) => live(() => objects().fetch(input, options)),
     objectPut: (key, path, contentType) => live(() => objects().put(key, path, contentType)),
     objectHead: (key) => live(() => objects().head(key)),
+    get isUsed() {
+      return madeNotes !== undefined || madeOnce !== undefined;
+    },
     async close(isDone) {
       await madeNotes?.flush();
       if (isDone) await madeOnce?.shorten();

@@ -1,0 +1,94 @@
+/** Which of the wanted job types this process can run, and why not the others: one that is missing something must not stop the rest. */
+import { z } from 'zod';
+import type { RecordStore } from '../backends/backend.ts';
+import type { Handler, Job } from '../jobs/define.ts';
+import type { Registry } from '../jobs/registry.ts';
+import { ConfigurationError, parseEnv } from '../runtime/env.ts';
+
+/** A type that can run here. `env` are its declared variables as strings, for `handler.open()`. */
+export interface ServedType {
+  readonly job: Job;
+  readonly handler: Handler;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Availability {
+  readonly served: readonly ServedType[];
+  /** Name → one sentence. */
+  readonly unavailable: ReadonlyMap<string, string>;
+}
+
+type Values = Readonly<Record<string, string | undefined>>;
+
+/** `names` undefined = all. Throws `ConfigurationError` for a name no folder has. */
+export async function findAvailable(
+  registry: Registry,
+  names: readonly string[] | undefined,
+  values: Values,
+): Promise<Availability> {
+  const jobs = wantedJobs(registry, names);
+  const looked = await Promise.all(jobs.map((job) => lookAt(registry, job, values)));
+  const unavailable = new Map<string, string>();
+  const served: ServedType[] = [];
+  for (const found of looked) {
+    if ('reason' in found) unavailable.set(found.job.name, found.reason);
+    else served.push(found);
+  }
+  return { served, unavailable };
+}
+
+function wantedJobs(registry: Registry, names: readonly string[] | undefined): Job[] {
+  if (names === undefined) return [...registry.jobs.values()];
+  const unknown = names.filter((name) => registry.find(name) === undefined);
+  if (unknown.length > 0)
+    throw new ConfigurationError(
+      `QUEUES names ${unknown.join(', ')}; known job types: ${[...registry.jobs.keys()].join(', ')}`,
+    );
+  return [...new Set(names.map((name) => registry.find(name)))].filter((job) => job !== undefined);
+}
+
+async function lookAt(
+  registry: Registry,
+  job: Job,
+  values: Values,
+): Promise<ServedType | { readonly job: Job; readonly reason: string }> {
+  try {
+    const handler = await registry.handler(job.name);
+    const env = declaredValues(handler.env, values);
+    const reason = problemOf(handler.env, env) ?? (await handler.missing());
+    return reason === undefined ? { job, handler, env } : { job, reason };
+  } catch (error) {
+    return { job, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The declared variables as they are set, files (`NAME_FILE`) read; the handler parses them itself. */
+export function declaredValues(schema: z.ZodType, values: Values): Readonly<Record<string, string>> {
+  if (!(schema instanceof z.ZodObject)) return {};
+  const asText = z.object(Object.fromEntries(Object.keys(schema.shape).map((name) => [name, z.string().optional()])));
+  return Object.fromEntries(
+    Object.entries(parseEnv(asText, values)).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+function problemOf(schema: z.ZodType, env: Readonly<Record<string, string>>): string | undefined {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return undefined;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  return `Set in the environment of the worker: ${problems.join('; ')}`;
+}
+
+const presenceTtlMs = 60_000;
+
+/** Says on the store what this process can and cannot run, for 60 s: the API and the board grey out what nobody can. */
+export async function announce(records: RecordStore, available: Availability): Promise<void> {
+  for (const { job } of available.served) await put(records, `type-ok:${job.name}`, '{}');
+  for (const [name, reason] of available.unavailable)
+    await put(records, `type-missing:${name}`, JSON.stringify({ reason: reason.slice(0, 2_000) }));
+}
+
+/** Losing to another process that says the same is fine. */
+async function put(records: RecordStore, key: string, value: string): Promise<void> {
+  const found = await records.putIfAbsent(key, value, presenceTtlMs);
+  if (!found.stored) await records.compareAndSet(key, found.version, value, presenceTtlMs);
+}

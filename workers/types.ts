@@ -1,0 +1,122 @@
+/** What the attempts of each job type share in one process: its handler, opened once, the pool of children, services, reports. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { OpenHandler } from '../jobs/define.ts';
+import { giveUp } from '../jobs/errors.ts';
+import { ProducerError } from '../producers/client.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
+import { openObjectStore } from '../runtime/open-object-store.ts';
+import type { ServedType } from './availability.ts';
+import { openChildren } from './children.ts';
+import { createInterruptions, type Interruptions } from './interruptions.ts';
+import { makeFolder, openBase, removeLeftovers } from './isolate/folders.ts';
+import type { Pool } from './isolate/pool.ts';
+import type { FleetOptions } from './main.ts';
+import { createReport } from './report.ts';
+import type { ServiceParts } from './services/services.ts';
+import type { QueueParts } from './worker.ts';
+
+export interface OpenTypes {
+  readonly partsOf: (served: ServedType) => Pick<QueueParts, 'handling' | 'interruptions' | 'onEnded' | 'onTrouble'>;
+  /** Kills what children are left, closes handlers, removes the folder. */
+  close(): Promise<void>;
+}
+
+/** Starts the spare children of the types that always run in one; everything else is opened by the first attempt that needs it. */
+export async function openTypes(options: FleetOptions, served: readonly ServedType[]): Promise<OpenTypes> {
+  const { env, log, registry } = options;
+  const base = join(env.WORK_DIR ?? tmpdir(), `jobfleet-${process.getuid?.() ?? 'attempts'}`);
+  await openBase(base);
+  await removeLeftovers(base);
+  const folder = await makeFolder(base, undefined);
+  const services = createServiceParts(options, env.INPUT_BUCKETS ?? []);
+  const interruptions = countInterruptions(options);
+  const handlers = new Map<string, Promise<OpenHandler>>();
+  let children: Promise<Pool> | undefined;
+  const openPool = (): Promise<Pool> => {
+    children ??= openChildren({ served, registry, log, base, environment: options.handlerEnv });
+    // A pool that cannot start is tried again by the next attempt that needs it.
+    children.catch(() => {
+      children = undefined;
+    });
+    return children;
+  };
+  const openHandler = ({ job, handler, env: values }: ServedType): Promise<OpenHandler> => {
+    const known = handlers.get(job.name);
+    if (known !== undefined) return known;
+    const opening = handler.open(values);
+    handlers.set(job.name, opening);
+    opening.catch(() => handlers.delete(job.name));
+    return opening;
+  };
+  if (served.some(({ job }) => job.policy.isolation === 'child')) await openPool();
+  return {
+    partsOf: (type) => ({
+      interruptions,
+      onEnded: createReport(type.job.name, { log, metrics: options.metrics, successSample: env.LOG_SUCCESS_SAMPLE }),
+      onTrouble: (claim, error, doing) =>
+        log.warn({ jobId: claim.id, queue: claim.queue, doing, err: error }, 'trouble beside a job'),
+      handling: {
+        job: type.job,
+        services: services.parts,
+        handler: () => openHandler(type),
+        children: openPool,
+        workDir: folder.path,
+        onNoteError: (error) => log.warn({ queue: type.job.name, err: error }, 'progress or log line not stored'),
+      },
+    }),
+    async close() {
+      await (await children)?.close();
+      for (const handler of handlers.values()) await (await handler).close();
+      await services.close();
+      await folder.remove();
+    },
+  };
+}
+
+function countInterruptions({ backend, log, metrics }: FleetOptions): Interruptions {
+  return createInterruptions({
+    records: backend.records,
+    now: Date.now,
+    onInterrupted: (claim, cause) => metrics.jobInterruptions.labels(claim.queue, cause).inc(),
+    onAlert: (claim, interrupted) =>
+      log.error({ jobId: claim.id, queue: claim.queue, interrupted }, 'a job keeps being interrupted; it runs alone'),
+  });
+}
+
+function createServiceParts(
+  options: FleetOptions,
+  allowed: readonly string[],
+): { readonly parts: ServiceParts; close(): Promise<void> } {
+  const { backend, client, objects, registry } = options;
+  const buckets = new Map<string, Promise<ObjectStore>>();
+  const parts: ServiceParts = {
+    records: backend.records,
+    objects,
+    async bucket(name) {
+      if (!allowed.includes(name)) return undefined;
+      const known = buckets.get(name) ?? openObjectStore(`s3://${name}`, { baseDir: '.' });
+      buckets.set(name, known);
+      return known;
+    },
+    fetchUrl: async (url, limits) => (await import('./services/http.ts')).guardedFetch(url, limits),
+    async enqueue(type, payload, { tenant, idempotencyKey, delayMs }) {
+      const job = registry.find(type);
+      if (job === undefined) throw giveUp('UNKNOWN_JOB', `ctx.enqueue: this release has no job type "${type}".`);
+      const more = { tenant, idempotencyKey, ...(delayMs === undefined ? {} : { delayMs }) };
+      try {
+        return await client.enqueue(job, payload, more);
+      } catch (error) {
+        // What the client refuses now it refuses for ever; anything else is the store, and is retried.
+        if (!(error instanceof ProducerError)) throw error;
+        throw giveUp('PAYLOAD_INVALID', `ctx.enqueue(${type}): ${error.message}`, { cause: error });
+      }
+    },
+  };
+  return {
+    parts,
+    async close() {
+      for (const store of buckets.values()) await (await store).close();
+    },
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * One queue = one BullMQ Worker: the whole bridge. `attempt()` decides once, the verdict travels in the error. Between
+ * claim and finish it adds no round trip for a job that is fresh and asks for nothing.
+ */
+import { DelayedError, type Job as StoredJob, UnrecoverableError, WaitingError, type Worker } from 'bullmq';
+import type { Backend, ClaimWatch } from '../backends/backend.ts';
+import type { Job } from '../jobs/define.ts';
+import { type AttemptParts, attempt, type Ended } from './attempt.ts';
+import { type Claim, parseClaim } from './claim.ts';
+import { AttemptFailed } from './failure.ts';
+import { createHandling, type Handling, type HandlingParts } from './handling.ts';
+import type { Interruptions } from './interruptions.ts';
+import type { Leases } from './leases.ts';
+import { createRunning, type Running } from './running.ts';
+import { logLinesKept } from './services/notes.ts';
+
+/** A claim in our hands, from its start to its outcome. */
+export interface Held {
+  readonly running: Running;
+  readonly token: string;
+  readonly graceMs: number;
+}
+
+/** What one queue's worker needs; the fleet makes it. */
+export interface QueueParts {
+  readonly job: Job;
+  readonly backend: Pick<Backend, 'handBack' | 'records' | 'worker'>;
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  readonly leases: Pick<Leases, 'take' | 'release'>;
+  readonly handling: HandlingParts;
+  readonly interruptions: Interruptions;
+  /** Everything this process holds; the worker adds and removes its own. */
+  readonly held: Set<Held>;
+  /** True from the first moment of a shutdown on. */
+  readonly isStopping: () => boolean;
+  readonly onEnded: (claim: Claim, ended: Ended) => void;
+  readonly onHandedBack: (claim: Claim) => unknown;
+  /** Something beside the job went wrong; the job's outcome stands. */
+  readonly onTrouble: (claim: Claim, error: unknown, doing: string) => void;
+}
+
+/** Not claiming yet: `worker.run()` begins. */
+export function openQueueWorker(parts: QueueParts): { readonly worker: Worker; readonly watch: ClaimWatch } {
+  return parts.backend.worker(parts.job.name, (stored, token) => processClaim(stored, token ?? '', parts), {
+    concurrency: parts.concurrency,
+    leaseMs: parts.leaseMs,
+    backoff: (error) => (error instanceof AttemptFailed ? error.retryInMs : unbookedRetryMs),
+  });
+}
+
+/** An error that is no verdict of ours reaches BullMQ only when the store failed in between. */
+const unbookedRetryMs = 1_000;
+
+async function processClaim(stored: StoredJob, token: string, parts: QueueParts): Promise<unknown> {
+  const claim = parseClaim(stored, parts.job);
+  // First of all: an open blocking fetch claims one more job after the worker was paused, even the one just handed back.
+  // No run began, so it is no interruption either.
+  if (parts.isStopping()) return handBack(stored, token, claim, parts);
+  const running = createRunning(claim);
+  const held: Held = { running, token, graceMs: parts.job.policy.graceMs };
+  const slot = claim.problem === undefined ? takeSlot(claim, token, parts) : undefined;
+  parts.held.add(held);
+  let ended: Ended;
+  try {
+    ended = await runClaim(stored, running, parts);
+  } catch (error) {
+    // The store failed before the handler began: not the job's fault, no attempt spent.
+    parts.onTrouble(claim, error, 'admit');
+    await stored.moveToDelayed(Date.now() + unbookedRetryMs, token);
+    throw new DelayedError();
+  } finally {
+    running.finish();
+    parts.held.delete(held);
+    if (slot !== undefined) parts.leases.release(slot);
+  }
+  parts.onEnded(claim, ended);
+  return bookOutcome(stored, token, claim, ended, parts);
+}
+
+function takeSlot(claim: Claim, token: string, parts: QueueParts): number {
+  const { isolation, timeoutMs } = parts.job.policy;
+  const deadlineAt = isolation === 'child' ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+  return parts.leases.take(claim.queue, claim.id, token, deadlineAt);
+}
+
+async function runClaim(stored: StoredJob, running: Running, parts: QueueParts): Promise<Ended> {
+  let handling: Handling | undefined;
+  const attemptParts: AttemptParts = {
+    job: parts.job,
+    records: parts.backend.records,
+    interruptions: parts.interruptions,
+    run: (current, alone) => {
+      handling = createHandling(current, sinkOf(stored), parts.handling);
+      return handling.run(alone);
+    },
+    now: Date.now,
+    random: Math.random,
+  };
+  const ended = await attempt(running, attemptParts);
+  if (handling?.isUsed === true) {
+    try {
+      await handling.close(ended.outcome.state === 'done');
+    } catch (error) {
+      parts.onTrouble(running.claim, error, 'clean up');
+    }
+  }
+  return ended;
+}
+
+function sinkOf(stored: StoredJob): Parameters<typeof createHandling>[1] {
+  return {
+    progress: (value) => stored.updateProgress(value),
+    log: (line) => {
+      stored.opts.keepLogs ??= logLinesKept;
+      return stored.log(line);
+    },
+  };
+}
+
+/** Tells BullMQ what became of the attempt: by returning, by moving the job and throwing its signal, or by failing. */
+async function bookOutcome(
+  stored: StoredJob,
+  token: string,
+  claim: Claim,
+  ended: Ended,
+  parts: QueueParts,
+): Promise<unknown> {
+  const { outcome } = ended;
+  switch (outcome.state) {
+    case 'done':
+      return ended.result;
+    case 'later':
+      await stored.moveToDelayed(Date.now() + outcome.delayMs, token);
+      throw new DelayedError();
+    case 'interrupted':
+      if (outcome.cause === 'lease') throw await lostLease(claim, parts);
+      await noteInterruption(claim, 'deploy', parts);
+      return handBack(stored, token, claim, parts);
+    case 'cancelled':
+      // Removed in the step that ends it; its record answers for 24 hours.
+      stored.opts.removeOnFail = true;
+      throw new UnrecoverableError('CANCELLED: on request');
+    case 'retry':
+    case 'dead':
+      await prepareFailure(stored, claim);
+      throw new AttemptFailed(ended);
+  }
+}
+
+/** Somebody else has the job: nothing is written in its name, only the interruption is noted. */
+async function lostLease(claim: Claim, parts: QueueParts): Promise<WaitingError> {
+  await noteInterruption(claim, 'lease', parts);
+  return new WaitingError();
+}
+
+async function handBack(stored: StoredJob, token: string, claim: Claim, parts: QueueParts): Promise<never> {
+  try {
+    await parts.backend.handBack(stored, token);
+    parts.onHandedBack(claim);
+  } catch (error) {
+    // Swept meanwhile, or the store is gone: the job comes back by its lease.
+    parts.onTrouble(claim, error, 'hand back');
+  }
+  throw new WaitingError();
+}
+
+async function noteInterruption(claim: Claim, cause: 'deploy' | 'lease', parts: QueueParts): Promise<void> {
+  try {
+    await parts.interruptions.note(claim, cause);
+  } catch (error) {
+    parts.onTrouble(claim, error, 'note an interruption');
+  }
+}
+
+/** A payload that is not JSON is replaced, or every list that meets it throws; a foreign job gets the backoff that asks us. */
+async function prepareFailure(stored: StoredJob, claim: Claim): Promise<void> {
+  if (claim.problem?.code === 'MALFORMED' && isMalformed(stored.data)) await stored.updateData(stored.data);
+  stored.opts.attempts ??= claim.maxAttempts;
+  stored.opts.backoff ??= { type: 'policy' };
+}
+
+function isMalformed(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && '$malformed' in data;
+}
