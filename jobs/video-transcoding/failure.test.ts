@@ -13,7 +13,7 @@ describe('failureOf', () => {
     ['[mov @ 0x1] moov atom not found\nfile:/a b: Invalid data found when processing input', 'dead BAD_SOURCE'],
     ["[concat @ 0x1] Format not on whitelist 'mov'", 'dead BAD_SOURCE'],
     ['Decoder (codec none) not found for input stream #0:0', 'dead BAD_SOURCE'],
-    ['[h264 @ 0x1] Picture size 12000x12000 is invalid', 'dead LIMIT_EXCEEDED'],
+    ['[h264 @ 0x1] Picture size 8000x6000 exceeds specified max pixel count 40000000', 'dead LIMIT_EXCEEDED'],
     ['Number of streams exceeds max_streams parameter (32)', 'dead LIMIT_EXCEEDED'],
     ['av_interleaved_write_frame(): No space left on device', 'retry NO_SPACE'],
     ['file:/x: Input/output error', 'retry UNEXPECTED'],

@@ -9,7 +9,7 @@ export interface Ended {
 }
 
 const noSpace = /No space left on device|Disk quota exceeded/;
-const overLimit = /exceeds max_streams|Picture size \d+x\d+ is invalid|max_pixels|File too large/;
+const overLimit = /exceeds max_streams|exceeds specified max pixel count|File too large/;
 const trouble = /Input\/output error|Cannot allocate memory|Resource temporarily unavailable|Too many open files/;
 const badSource = new RegExp(
   [
@@ -45,6 +45,11 @@ export function lastWords(stderr: string): string {
     .slice(0, 300);
 }
 
+/** LIMIT_EXCEEDED when the messages say that something is over a limit we set; undefined otherwise. */
+export function refusalOf(program: string, stderr: string): JobError | undefined {
+  return overLimit.test(stderr) ? giveUp('LIMIT_EXCEEDED', `${program}: ${lastWords(stderr)}`) : undefined;
+}
+
 /**
  * The verdict on a program that did not end with 0. Killed by a signal, no space, input/output trouble: retried.
  * Words about the data: dead letter. Words we do not know: retried as UNEXPECTED.
@@ -55,7 +60,8 @@ export function failureOf(program: string, ended: Ended): JobError | Error {
     return giveUp('LIMIT_EXCEEDED', `${program} wrote a file over the size limit of the job`);
   if (noSpace.test(ended.stderr)) return retry('NO_SPACE', `${program}: ${said}`);
   if (ended.signal !== null) return new Error(`${program} was killed by ${ended.signal}; expected it to end by itself`);
-  if (overLimit.test(ended.stderr)) return giveUp('LIMIT_EXCEEDED', `${program}: ${said}`);
+  const refused = refusalOf(program, ended.stderr);
+  if (refused !== undefined) return refused;
   if (trouble.test(ended.stderr)) return new Error(`${program} exited with ${ended.code}: ${said}`);
   // 69: more than the allowed share of frames did not decode.
   if (ended.code === 69 || badSource.test(ended.stderr)) return giveUp('BAD_SOURCE', `${program}: ${said}`);

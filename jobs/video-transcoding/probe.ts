@@ -6,7 +6,7 @@ import { type ExecFileException, execFile } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { giveUp, retry } from '../errors.ts';
-import { failureOf } from './failure.ts';
+import { failureOf, refusalOf } from './failure.ts';
 import { displaySize, type Rate, type Size } from './ladder.ts';
 
 /** Options that stand before every input, of ffprobe and ffmpeg alike: what may be opened and how large it may be. */
@@ -104,8 +104,12 @@ export async function ffprobe(
   const limits = { timeout: 30_000, killSignal: 'SIGKILL', maxBuffer: 4 << 20, signal: options.signal } as const;
   return new Promise((resolve, reject) => {
     execFile('ffprobe', args, limits, (error, stdout, stderr) => {
-      if (error === null) resolve(JSON.parse(stdout));
-      else reject(options.signal.aborted ? options.signal.reason : probeFailure(error, stderr));
+      // A frame over the pixel limit is only complained about: its stream is listed without a size.
+      const refused = refusalOf('ffprobe', stderr);
+      if (options.signal.aborted) reject(options.signal.reason);
+      else if (refused !== undefined) reject(refused);
+      else if (error !== null) reject(probeFailure(error, stderr));
+      else resolve(JSON.parse(stdout));
     });
   });
 }
