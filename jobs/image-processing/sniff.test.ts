@@ -50,9 +50,12 @@ test('does not take longer text for a start it has not seen', () => {
 test('reads hostile starts in no time', () => {
   for (const start of ['<!-- ', '<?', '<!DOCTYPE [', ' ', '<!---->', '<?a?>', '<!DOCTYPE a []']) {
     const hostile = Buffer.from(start.repeat(Math.ceil(50_000 / start.length)));
-    const before = performance.now();
-    sniff(hostile);
-    // P16 asks for 5 ms; a shared machine gets the slack.
-    expect(performance.now() - before).toBeLessThan(50);
+    const tookMs = Array.from({ length: 5 }, () => {
+      const before = performance.now();
+      sniff(hostile);
+      return performance.now() - before;
+    });
+    // The best of five: the others waited for a core.
+    expect(Math.min(...tookMs)).toBeLessThan(5);
   }
 });
