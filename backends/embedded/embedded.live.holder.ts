@@ -16,15 +16,16 @@ async function addRows(store: EmbeddedStore, stopped: () => boolean): Promise<vo
   pool.on('error', (error) => {
     say({ poolError: error.message });
   });
-  await pool.query('create table if not exists added (id text primary key)');
   for (let row = 0; !stopped(); row += 1) {
     const id = `${process.pid}-${row}`;
     try {
+      if (row === 0) await pool.query('create table if not exists added (id text primary key)');
       await pool.query('insert into added values ($1) on conflict do nothing', [id]);
       say({ added: id });
     } catch (error) {
       say({ refused: error instanceof Error ? error.message : String(error) });
-      // The store is being started again.
+      // The store is being started again, or another holder makes the table at this moment.
+      row -= 1;
       await sleep(20);
     }
   }

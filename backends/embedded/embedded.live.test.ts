@@ -424,6 +424,13 @@ describe('places', () => {
     );
   });
 
+  test.runIf(asRoot)('a store that came to lie below a closed folder is refused', async () => {
+    await mkdir(join(root, 'project'));
+    await (await open(join(root, 'project', 'queue'))).close();
+    await chmod(join(root, 'project'), 0o700);
+    await expect(open(join(root, 'project', 'queue'))).rejects.toThrow(/may not enter: allow it \(chmod o\+x\)/);
+  });
+
   test('a path too long for a socket has it in a short folder that only its user may enter', async () => {
     const deep = join(root, 'd'.repeat(90), 'queue');
     const folder = socketFolder(deep);

@@ -51,6 +51,7 @@ export async function enter(attempt: Attempt): Promise<Entry> {
   const deadline = Date.now() + openLimitMs;
   let starter: Starter | undefined;
   while (starter?.started !== undefined || !attempt.abandoned()) {
+    if (Date.now() > deadline) throw notStarted(attempt.dir, starter?.last ?? `no answer in ${openLimitMs / 1000} s`);
     const place = await findPlace(attempt.dir, user, attempt.sharedFolder);
     refuseOther(place, attempt);
     if (place.store === undefined) {
@@ -69,7 +70,6 @@ export async function enter(attempt: Attempt): Promise<Entry> {
       await client.end();
     }
     const waitMs = reached.state === 'absent' ? await keepStarting(starter) : pollMs;
-    if (Date.now() > deadline) throw notStarted(dataDir, starter.last ?? `no answer in ${openLimitMs / 1000} s`);
     await sleep(waitMs);
   }
   throw new EmbeddedStoreError(`The embedded store in ${attempt.dir} was closed while it was being opened.`);
@@ -122,12 +122,26 @@ export async function leave(entry: Entry): Promise<void> {
   try {
     last = await withdraw(client);
   } catch {
-    // Our connection is lost. Its server may live all the same, and we may have been its last user.
-    const reached = await connect(entry.socketDir, 'jobfleet leaving');
-    if (reached.state !== 'connected') return;
-    client = reached.client;
+    // Our connection is lost. Its server may live or recover all the same, and we may have been its last user.
+    const back = await connectAgain(entry.socketDir);
+    if (back === undefined) return;
+    client = back;
     last = await withdraw(client);
   }
   if (last) await stopServer(entry.dataDir);
   await client.end();
+}
+
+/** Waits for a server that starts, stops or recovers. Undefined when there is none. */
+async function connectAgain(socketDir: string): Promise<Client | undefined> {
+  const deadline = Date.now() + openLimitMs;
+  while (Date.now() < deadline) {
+    const reached = await connect(socketDir, 'jobfleet leaving');
+    if (reached.state === 'connected') return reached.client;
+    if (reached.state === 'absent') return undefined;
+    await sleep(pollMs);
+  }
+  throw new EmbeddedStoreError(
+    `The server of the embedded store in ${socketDir} neither answered nor ended within ${openLimitMs / 1000} s while this process left it: it may go on running.`,
+  );
 }

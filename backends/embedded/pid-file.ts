@@ -55,7 +55,8 @@ export function judge(dataDir: string, content: string, ageMs: number, process: 
 export async function readPidFile(path: string, dataDir: string): Promise<PidFile> {
   const read = await unless(['ENOENT'], async () => ({
     content: await readFile(path, 'utf8'),
-    ageMs: Date.now() - (await stat(path)).mtimeMs,
+    // A file of the future is as old as the clock was wrong.
+    ageMs: Math.abs(Date.now() - (await stat(path)).mtimeMs),
   }));
   if (read === undefined) return { state: 'absent' };
   const pid = parsePid(read.content);

@@ -111,6 +111,11 @@ async function checkStore(dataDir: string, user: ServerUser): Promise<{ dataDir:
       `${dataDir} is not empty and holds no store (no PG_VERSION in it): name another directory, or empty this one.`,
     );
   }
+  if (user.changed && !(await canReach(dirname(dataDir), user))) {
+    throw new EmbeddedStoreError(
+      `${dataDir} lies below a folder that user ${user.uid}, as whom the server runs, may not enter: allow it (chmod o+x), or move the directory away for a fresh store.`,
+    );
+  }
   await refuseNetwork(dataDir);
   return { dataDir, major: Number.parseInt(version, 10) };
 }

@@ -49,7 +49,7 @@ export async function clearTheWay({ dataDir, socketDir }: ServerHome): Promise<'
 }
 
 /** The lock file PostgreSQL keeps in a data directory. */
-export function pidFileOf(dataDir: string): string {
+function pidFileOf(dataDir: string): string {
   return join(dataDir, 'postmaster.pid');
 }
 
@@ -93,12 +93,15 @@ function watch(child: ChildProcess, dataDir: string, logFrom: number): Started {
 
 /** Reads the reason out of the server's own words. Pure. */
 export function judgeEnd(log: string, end: string): Ended {
-  const fatal = log.split('\n').filter((line) => /\b(FATAL|PANIC|ERROR)\b/.test(line));
+  const lines = log.split('\n').filter((line) => line.trim() !== '');
+  const fatal = lines.filter((line) => /\b(FATAL|PANIC|ERROR)\b/.test(line));
   const again = /lock file ".*" (already exists|is empty)|is still in use|could not (open|remove old) lock file/.test(
     log,
   );
+  // What fails before the log is set up names no severity.
+  const said = (fatal.at(-1) ?? lines.at(-1))?.replace(/^.*?(FATAL|PANIC|ERROR):\s*/, '');
   // Killed from outside before it could serve: nothing of ours to repair.
-  return { again: again || end === 'SIGKILL', reason: fatal.at(-1)?.replace(/^.*?(FATAL|PANIC|ERROR):\s*/, '') ?? end };
+  return { again: again || end === 'SIGKILL', reason: said ?? end };
 }
 
 /** What the server wrote since `from` bytes. A log moved aside or removed meanwhile says nothing. */
