@@ -4,7 +4,8 @@
  */
 import type { Job as StoredJob } from 'bullmq';
 import type { Backend } from '../backends/backend.ts';
-import { cancelKey, outsideState, readStatus, tenantOf } from './job-status.ts';
+import { tenantOf } from '../backends/find.ts';
+import { cancelKey, outsideState, readStatus } from './job-status.ts';
 
 /** `cancelled`: it was queued and is gone. `cancelling`: it runs, its handler is being told. `ended`: too late, nothing was done. */
 export type CancelAnswer = 'cancelled' | 'cancelling' | 'ended';

@@ -41,7 +41,8 @@ const fieldOf = (error: unknown, name: 'code' | 'statusCode'): unknown =>
 /** What a caller may hear of an error. Unknown ones become `INTERNAL` without their message. */
 export function toProducerError(error: unknown): ProducerError {
   if (error instanceof ProducerError) return error;
-  const code = String(fieldOf(error, 'code') ?? '');
+  const given = fieldOf(error, 'code');
+  const code = typeof given === 'string' ? given : '';
   const known = byFastifyCode[code];
   if (known !== undefined) return new ProducerError(known[0], known[1]);
   const status = fieldOf(error, 'statusCode');

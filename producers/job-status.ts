@@ -2,6 +2,7 @@
 import type { Job as StoredJob } from 'bullmq';
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
+import { tenantOf } from '../backends/find.ts';
 import { readFailure } from '../backends/signature.ts';
 import { maskText } from '../runtime/mask.ts';
 import { readId } from './ids.ts';
@@ -30,14 +31,6 @@ export interface JobStatus {
   readonly createdAt: string;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
-}
-
-const facts = z.object({ jobfleet: z.object({ tenant: z.string() }) });
-
-/** The tenant a stored job belongs to; `-` when it was added by somebody else's code. */
-export function tenantOf(job: StoredJob): string {
-  const parsed = facts.safeParse(job.opts);
-  return parsed.success ? parsed.data.jobfleet.tenant : '-';
 }
 
 const percent = z.union([

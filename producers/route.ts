@@ -59,41 +59,34 @@ interface Facts {
 export interface Route extends Facts {
   readonly params: z.ZodObject;
   readonly query: z.ZodObject;
-  readonly body: z.ZodType | undefined;
+  readonly body: z.ZodType;
   readonly handle: (call: RawCall) => Promise<Answer>;
 }
 
-const nothing = z.strictObject({});
+/** For routes without parameters or query. */
+export const nothing = z.strictObject({});
+/** For routes without a body. */
+export const noBody = z.undefined();
 
 /** Parameters of the path that do not fit are 404: nothing is there. Query and body that do not fit are 400 with every problem. */
-export function defineRoute<
-  P extends z.ZodObject = typeof nothing,
-  Q extends z.ZodObject = typeof nothing,
-  B extends z.ZodType = z.ZodUndefined,
->(
+export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>(
   spec: Facts & {
-    readonly params?: P;
-    readonly query?: Q;
-    readonly body?: B;
+    readonly params: P;
+    readonly query: Q;
+    readonly body: B;
     readonly handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer>;
   },
 ): Route {
-  const { params = nothing, query = nothing, body, handle, ...facts } = spec;
-  // Without a schema the parsed value is the empty object or undefined, which is what the default types say.
-  const read = { params: params as P, query: query as Q, body: (body ?? z.undefined()) as B };
   return {
-    ...facts,
-    params,
-    query,
-    body,
+    ...spec,
     handle: async (call) => {
-      const parsed = read.params.safeParse(call.params);
-      if (!parsed.success) throw notFound();
-      return handle({
+      const params = spec.params.safeParse(call.params);
+      if (!params.success) throw notFound();
+      return spec.handle({
         ...call,
-        params: parsed.data,
-        query: parseOrRefuse(read.query, call.query, 'query'),
-        body: parseOrRefuse(read.body, facts.rawBody === true ? undefined : call.body, ''),
+        params: params.data,
+        query: parseOrRefuse(spec.query, call.query, 'query'),
+        body: parseOrRefuse(spec.body, spec.rawBody === true ? undefined : call.body, ''),
       });
     },
   };

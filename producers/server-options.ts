@@ -1,6 +1,7 @@
 /** How a Fastify server of ours is set up, for every process that carries the API. */
 import { randomUUID } from 'node:crypto';
-import type { FastifyServerOptions } from 'fastify';
+import type { Server } from 'node:http';
+import type { FastifyHttpOptions } from 'fastify';
 import type { Log } from '../runtime/log.ts';
 import { answerClientError, sendProblem } from './http-errors.ts';
 import { bodyLimitBytes } from './read-body.ts';
@@ -38,5 +39,5 @@ export function serverOptions(log?: Log) {
     requestTimeout: requestTimeoutMs,
     // Signed links carry their token in the path.
     routerOptions: { maxParamLength: 2_048 },
-  } satisfies FastifyServerOptions;
+  } satisfies FastifyHttpOptions<Server, Log>;
 }

@@ -1,0 +1,34 @@
+/** Variables of a process that serves the HTTP API, beside those every process has. */
+import { z } from 'zod';
+
+const whole = (min: number, max: number) =>
+  z.coerce.number(`expected a whole number from ${min} to ${max}`).int().min(min).max(max);
+
+export const apiEnv = z.object({
+  HTTP_RATE_LIMIT: whole(0, 10_000_000)
+    .default(6_000)
+    .describe('Requests a minute from one address, before the login; 0 = no limit.'),
+  JOBFLEET_KEY: z
+    .string()
+    .min(32, 'expected at least 32 characters')
+    .max(512)
+    .regex(/^[\x21-\x7e]+$/, 'expected printable ASCII without spaces')
+    .optional()
+    .describe('The key of the operator, with every scope, obeyed as it is. `up` makes one when it is not set.'),
+  PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'expected http:// or https://' })
+    .optional()
+    .describe('Where callers reach the API, for links in answers. Default: as each request says.'),
+  REQUIRE_IDEMPOTENCY_KEY: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((text) => text === 'true')
+    .describe('`true`: POST /v1/jobs without an Idempotency-Key is refused.'),
+  SIGNING_KEY: z
+    .string()
+    .min(32, 'expected at least 32 characters')
+    .optional()
+    .describe('Signs links to objects; the same in every API process. Default: a key kept in DATA_DIR.'),
+  UPLOAD_MAX_BYTES: whole(1, 5_368_709_120).default(5_368_709_120).describe('Largest upload, at most 5 GiB.'),
+});
+export type ApiEnv = z.output<typeof apiEnv>;

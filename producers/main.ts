@@ -1,0 +1,100 @@
+/** Composition of the API: what `jobfleet api` serves alone, and `jobfleet up` beside the board. */
+import fastify from 'fastify';
+import type { Backend } from '../backends/backend.ts';
+import { createDeadLetters } from '../backends/dead-letters.ts';
+import type { Registry } from '../jobs/registry.ts';
+import { healthRoutes } from '../runtime/health.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
+import type { Client } from './client.ts';
+import type { ApiEnv } from './env.ts';
+import { type ApiOptions, api } from './http.ts';
+import { createKeys } from './keys.ts';
+import { serverOptions } from './server-options.ts';
+import { createSignedLinks, localSigningKey } from './signed-links.ts';
+
+export interface ApiParts {
+  readonly backend: Backend;
+  readonly registry: Registry;
+  readonly client: Client;
+  readonly objects: ObjectStore;
+  readonly metrics: Metrics;
+  readonly env: ApiEnv;
+  /** Where a signing key is kept when the environment names none. */
+  readonly dataDir: string;
+  readonly version: string;
+}
+
+/** What the `api` plugin needs, from opened parts. */
+export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
+  const { backend, registry, env } = parts;
+  return {
+    backend,
+    registry,
+    client: parts.client,
+    objects: parts.objects,
+    metrics: parts.metrics,
+    keys: createKeys({ records: backend.records, staticKey: env.JOBFLEET_KEY }),
+    links: createSignedLinks(env.SIGNING_KEY ?? (await localSigningKey(parts.dataDir))),
+    deadLetters: createDeadLetters({
+      backend,
+      queues: [...registry.jobs.keys()],
+      checkPayload: (queue, payload) => payloadProblem(registry, queue, payload),
+    }),
+    publicUrl: env.PUBLIC_URL,
+    requestsPerMinute: env.HTTP_RATE_LIMIT,
+    requireIdempotencyKey: env.REQUIRE_IDEMPOTENCY_KEY,
+    uploadMaxBytes: env.UPLOAD_MAX_BYTES,
+    version: parts.version,
+  };
+}
+
+/** Why a payload would fail its job type's schema again; undefined when it would not. */
+export function payloadProblem(registry: Registry, queue: string, payload: unknown): string | undefined {
+  const job = registry.jobs.get(queue);
+  if (job === undefined) return `There is no job type "${queue}" in this release`;
+  const parsed = job.payload.safeParse(payload);
+  if (parsed.success) return undefined;
+  return parsed.error.issues
+    .slice(0, 5)
+    .map((issue) => `${['payload', ...issue.path.map(String)].join('.')}: ${issue.message}`)
+    .join('; ');
+}
+
+export interface Api {
+  /** `http://host:port`, with the port that was free when 0 was asked for. */
+  readonly url: string;
+  /** Answers what is under way, then closes the sockets. The parts stay the caller's. */
+  readonly close: () => Promise<void>;
+}
+
+/** Listens; rejects when the port is taken. `ready`: why no work should be sent here (draining), beside the store's own state. */
+export async function startApi(
+  parts: ApiParts & {
+    readonly log: Log;
+    readonly host: string;
+    readonly port: number;
+    readonly ready?: () => string | undefined;
+  },
+): Promise<Api> {
+  const app = fastify(serverOptions(parts.log));
+  await app.register(healthRoutes, {
+    live: () => undefined,
+    ready: async () => parts.ready?.() ?? (await storeProblem(parts.backend)),
+    metrics: parts.metrics,
+  });
+  await app.register(api, await apiOptions(parts));
+  const url = await app.listen({ host: parts.host, port: parts.port });
+  return { url, close: () => app.close() };
+}
+
+/** Why the store cannot be used now, without names of hosts; undefined when it answers. */
+async function storeProblem(backend: Backend): Promise<string | undefined> {
+  try {
+    await backend.ping();
+    return undefined;
+  } catch {
+    return 'The store of jobs does not answer.';
+  }
+}

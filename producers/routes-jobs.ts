@@ -1,0 +1,258 @@
+/** `/v1/jobs`: accept, list, show, cancel. */
+import { z } from 'zod';
+import type { Backend } from '../backends/backend.ts';
+import { findJobs, foundStates } from '../backends/find.ts';
+import type { Enqueued } from '../jobs/define.ts';
+import type { Registry } from '../jobs/registry.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
+import { enqueueOptions } from './accept.ts';
+import { type Client, unknownType } from './client.ts';
+import { ProducerError } from './errors.ts';
+import { describeJob, interruptionsOf, type JobStatus, runKey } from './job-status.ts';
+import { visibleTenant } from './login.ts';
+import { filesOf } from './result-files.ts';
+import { type Answer, defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
+import type { SignedLinks } from './signed-links.ts';
+
+export interface JobRouteParts {
+  readonly backend: Backend;
+  readonly client: Client;
+  readonly registry: Registry;
+  readonly objects: ObjectStore;
+  readonly links: SignedLinks;
+  readonly requireIdempotencyKey: boolean;
+}
+
+const jobId = z.object({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
+const link = z.object({ self: z.string() });
+const acceptedAnswer = z.object({
+  id: z.string(),
+  type: z.string(),
+  queue: z.string(),
+  status: z.string(),
+  duplicate: z.boolean().describe('True when an idempotency key or a unique key named a job that was there.'),
+  createdAt: z.string(),
+  links: link,
+});
+const summaryAnswer = z.object({
+  id: z.string(),
+  type: z.string(),
+  queue: z.string(),
+  status: z.enum(['waiting', 'delayed', 'active', 'waiting-children', 'completed', 'failed', 'cancelled']),
+  attempt: z.int().describe('The attempt that runs or ran last; 0 before the first.'),
+  maxAttempts: z.int(),
+  interruptions: z.int().describe('Runs that ended for no fault of the job.'),
+  progress: z.number().describe('0 to 100.'),
+  progressNote: z.string().nullable(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  finishedAt: z.string().nullable(),
+  links: link,
+});
+const jobAnswer = summaryAnswer.extend({
+  result: z.unknown(),
+  files: z.array(z.object({ object: z.string(), url: z.string(), contentType: z.string(), sizeBytes: z.number() })),
+});
+
+const idempotencyRule = /^[\x20-\x7e]{1,255}$/;
+const linksOf = (id: string) => ({ self: `/v1/jobs/${id}` });
+
+export function jobRoutes(parts: JobRouteParts): Route[] {
+  return [acceptRoute(parts), listRoute(parts), showRoute(parts), cancelRoute(parts)];
+}
+
+function acceptRoute({ client, requireIdempotencyKey }: JobRouteParts): Route {
+  return defineRoute({
+    method: 'POST',
+    path: '/v1/jobs',
+    operationId: 'enqueueJob',
+    summary: 'Accept a job. It is stored when the answer is 202.',
+    tag: 'jobs',
+    scope: 'jobs',
+    params: nothing,
+    query: nothing,
+    body: z.strictObject({ type: z.string().max(64), payload: z.unknown(), options: enqueueOptions.optional() }),
+    requestHeaders: { 'idempotency-key': 'Up to 255 characters; the same key names the same job for 24 hours.' },
+    answers: {
+      202: {
+        description: 'Stored. `Idempotent-Replayed: true` when the key was used before with the same body.',
+        schema: acceptedAnswer,
+        headers: { location: 'Address of the job.', 'idempotent-replayed': '`true` for a replay.' },
+      },
+    },
+    handle: async ({ body, credential, request }) => {
+      const key = idempotencyKey(request.headers['idempotency-key'], requireIdempotencyKey);
+      const { delayMs, attempts, startBy } = body.options ?? {};
+      const enqueued = await client.enqueueNamed(body.type, body.payload, {
+        tenant: credential.tenant,
+        route: 'POST /v1/jobs',
+        ...(delayMs === undefined ? {} : { delayMs }),
+        ...(attempts === undefined ? {} : { attempts }),
+        ...(startBy === undefined ? {} : { startBy }),
+        ...(key === undefined ? {} : { idempotencyKey: key }),
+      });
+      return accepted(enqueued, key !== undefined && enqueued.duplicate, delayMs);
+    },
+  });
+}
+
+/** A replay says what the first answer said; where the job stands by now, `GET` tells. */
+function accepted(enqueued: Enqueued, isReplay: boolean, delayMs = 0): Answer {
+  const { id, type, queue, duplicate, createdAt } = enqueued;
+  const status = isReplay ? (delayMs > 0 ? 'delayed' : 'waiting') : enqueued.status;
+  return {
+    status: 202,
+    headers: { location: linksOf(id).self, ...(isReplay ? { 'idempotent-replayed': 'true' } : {}) },
+    body: { id, type, queue, status, duplicate, createdAt, links: linksOf(id) },
+  };
+}
+
+function idempotencyKey(header: string | string[] | undefined, required: boolean): string | undefined {
+  if (header === undefined && !required) return undefined;
+  if (typeof header === 'string' && idempotencyRule.test(header)) return header;
+  const message = 'expected 1 to 255 printable ASCII characters';
+  throw new ProducerError('INVALID', `Idempotency-Key: ${message}.`, [{ path: 'headers.idempotency-key', message }]);
+}
+
+const listQuery = z.strictObject({
+  queue: z.string().max(64).optional().describe('Name or alias of a job type; default: all.'),
+  status: z.enum(foundStates).optional(),
+  limit: z
+    .string()
+    .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
+    .default('20')
+    .describe('1 to 100, default 20.'),
+  cursor: z.string().min(1).max(200).optional().describe('From the page before.'),
+});
+
+function listRoute({ backend, registry }: JobRouteParts): Route {
+  return defineRoute({
+    method: 'GET',
+    path: '/v1/jobs',
+    operationId: 'listJobs',
+    summary: 'List jobs, page by page: by queue, then by state, the newest first.',
+    tag: 'jobs',
+    scope: 'jobs',
+    params: nothing,
+    query: listQuery,
+    body: noBody,
+    answers: {
+      200: {
+        description: '`complete` is false when the page ended early because too many jobs had to be looked at.',
+        schema: z.object({ items: z.array(summaryAnswer), cursor: z.string().nullable(), complete: z.boolean() }),
+      },
+    },
+    handle: async ({ query, credential }) => {
+      const queues = queuesOf(registry, query.queue);
+      const tenant = visibleTenant(credential);
+      const filter = {
+        ...(query.status === undefined ? {} : { states: [query.status] }),
+        ...(tenant === undefined ? {} : { tenant }),
+      };
+      const page = await listPage(backend, queues, filter, Number(query.limit), query.cursor);
+      return { status: 200, body: { ...page, items: page.items.map(summaryOf) } };
+    },
+  });
+}
+
+function queuesOf(registry: Registry, named: string | undefined): string[] {
+  if (named === undefined) return [...registry.jobs.keys()];
+  const job = registry.find(named);
+  if (job === undefined) throw unknownType(named, registry);
+  return [job.name];
+}
+
+/** One queue after the other; the cursor says in which one the next page begins. */
+async function listPage(
+  backend: Backend,
+  queues: readonly string[],
+  filter: Parameters<typeof findJobs>[1],
+  limit: number,
+  cursor: string | undefined,
+) {
+  let [index, inner] = cursor === undefined ? [0, undefined] : readCursor(cursor);
+  const items: JobStatus[] = [];
+  while (items.length < limit) {
+    const queue = queues[index];
+    if (queue === undefined) return { items, cursor: null, complete: true };
+    const page = await findJobs(backend.queue(queue), filter, {
+      limit: limit - items.length,
+      ...(inner === undefined ? {} : { cursor: inner }),
+    }).catch(refuseCursor);
+    const runs = await backend.records.get(page.jobs.map(({ job }) => runKey(queue, job.id ?? '')));
+    items.push(...page.jobs.map(({ job, state }, place) => describeJob(job, state, interruptionsOf(runs[place]))));
+    if (page.cursor === undefined) index += 1;
+    inner = page.cursor;
+    if (!page.complete) return { items, cursor: writeCursor(index, inner), complete: false };
+  }
+  return { items, cursor: queues[index] === undefined ? null : writeCursor(index, inner), complete: true };
+}
+
+const writeCursor = (index: number, inner: string | undefined): string => `${index}.${inner ?? ''}`;
+
+function readCursor(cursor: string): [number, string | undefined] {
+  const [, index, inner] = /^(\d{1,3})\.([A-Za-z0-9_-]*)$/.exec(cursor) ?? [];
+  if (index === undefined) return refuseCursor(new RangeError('no cursor'));
+  return [Number(index), inner === '' ? undefined : inner];
+}
+
+function refuseCursor(error: unknown): never {
+  if (!(error instanceof RangeError)) throw error;
+  const message = 'expected the cursor of the page before';
+  throw new ProducerError('INVALID', `query.cursor: ${message}`, [{ path: 'query.cursor', message }]);
+}
+
+function summaryOf({ tenant: _tenant, result: _result, ...job }: JobStatus) {
+  return { ...job, links: linksOf(job.id) };
+}
+
+function showRoute({ client, objects, links }: JobRouteParts): Route {
+  return defineRoute({
+    method: 'GET',
+    path: '/v1/jobs/{id}',
+    operationId: 'getJob',
+    summary: 'One job, with its result and signed links to the files the result names.',
+    tag: 'jobs',
+    scope: 'jobs',
+    params: jobId,
+    query: nothing,
+    body: noBody,
+    answers: { 200: { description: 'The job.', schema: jobAnswer } },
+    handle: async ({ params, credential, baseUrl }) => {
+      const job = await client.status(params.id, visibleTenant(credential));
+      if (job === undefined) throw notFound();
+      const files = await filesOf(job, objects, links, baseUrl);
+      return { status: 200, body: { ...summaryOf(job), result: job.result, files } };
+    },
+  });
+}
+
+function cancelRoute({ client }: JobRouteParts): Route {
+  return defineRoute({
+    method: 'DELETE',
+    path: '/v1/jobs/{id}',
+    operationId: 'cancelJob',
+    summary: 'Cancel a job.',
+    tag: 'jobs',
+    scope: 'jobs',
+    params: jobId,
+    query: nothing,
+    body: noBody,
+    answers: {
+      200: { description: 'It was queued and is cancelled.', schema: z.object({ id: z.string(), status: z.string() }) },
+      202: {
+        description: 'It is running and is being told.',
+        schema: z.object({ id: z.string(), status: z.string() }),
+      },
+      409: { description: 'It has ended.' },
+    },
+    handle: async ({ params: { id }, credential }) => {
+      const cancelled = await client.cancel(id, visibleTenant(credential));
+      if (cancelled === undefined) throw notFound();
+      if (cancelled === 'ended') throw new ProducerError('CONFLICT', 'The job has ended; there is nothing to cancel.');
+      const body = { id, status: cancelled, links: linksOf(id) };
+      return { status: cancelled === 'cancelled' ? 200 : 202, body };
+    },
+  });
+}

@@ -1,0 +1,106 @@
+/** `/v1/queues` and `/v1/types`: what work exists, how much of it waits, and what this fleet can run. */
+import { z } from 'zod';
+import type { Backend } from '../backends/backend.ts';
+import type { Registry } from '../jobs/registry.ts';
+import { readJson } from './job-status.ts';
+import { jsonSchema } from './json-schema.ts';
+import { defineRoute, noBody, nothing, type Route } from './route.ts';
+
+export interface QueueRouteParts {
+  readonly backend: Backend;
+  readonly registry: Registry;
+}
+
+const states = ['waiting', 'prioritized', 'delayed', 'active', 'waiting-children', 'completed', 'failed'] as const;
+const missingNote = z.object({ reason: z.string() });
+
+/** Jobs by state, prioritized ones among the waiting. */
+export async function queueCounts(backend: Backend, queue: string): Promise<Record<string, number>> {
+  const { prioritized = 0, waiting = 0, ...rest } = await backend.queue(queue).getJobCounts(...states);
+  return { waiting: waiting + prioritized, ...rest };
+}
+
+/** Why no worker of the fleet can run a type, by type; workers renew these records every 20 s. */
+export async function unavailableTypes(backend: Backend, types: readonly string[]): Promise<Map<string, string>> {
+  const found = await backend.records.get(types.flatMap((type) => [`type-ok:${type}`, `type-missing:${type}`]));
+  const reasons = new Map<string, string>();
+  for (const [index, type] of types.entries()) {
+    const missing = found[index * 2 + 1];
+    if (found[index * 2] !== undefined || missing === undefined) continue;
+    const note = missingNote.safeParse(readJson(missing.value));
+    reasons.set(type, note.success ? note.data.reason : 'no worker can run it');
+  }
+  return reasons;
+}
+
+export function queueRoutes({ backend, registry }: QueueRouteParts): Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/v1/queues',
+      operationId: 'listQueues',
+      summary: 'Jobs by queue and state.',
+      tag: 'queues',
+      scope: 'operator',
+      params: nothing,
+      query: nothing,
+      body: noBody,
+      answers: {
+        200: {
+          description: 'All queues.',
+          schema: z.object({
+            queues: z.array(z.object({ queue: z.string(), counts: z.record(z.string(), z.int()) })),
+          }),
+        },
+      },
+      handle: async () => {
+        const names = [...registry.jobs.keys()];
+        const counts = await Promise.all(names.map((name) => queueCounts(backend, name)));
+        return { status: 200, body: { queues: names.map((queue, index) => ({ queue, counts: counts[index] })) } };
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/v1/types',
+      operationId: 'listTypes',
+      summary: 'The job types, the JSON schema of their payloads, and whether the fleet can run them.',
+      tag: 'queues',
+      scope: 'jobs',
+      params: nothing,
+      query: nothing,
+      body: noBody,
+      answers: {
+        200: {
+          description: 'All job types.',
+          schema: z.object({
+            types: z.array(
+              z.object({
+                name: z.string(),
+                aliases: z.array(z.string()),
+                summary: z.string(),
+                payload: z.record(z.string(), z.unknown()),
+                available: z.boolean(),
+                reason: z.string().optional(),
+              }),
+            ),
+          }),
+        },
+      },
+      handle: async () => {
+        const missing = await unavailableTypes(backend, [...registry.jobs.keys()]);
+        const types = [...registry.jobs.values()].map(({ name, aliases, summary, payload }) => {
+          const reason = missing.get(name);
+          return {
+            name,
+            aliases,
+            summary,
+            payload: jsonSchema(payload),
+            available: reason === undefined,
+            ...(reason === undefined ? {} : { reason }),
+          };
+        });
+        return { status: 200, body: { types } };
+      },
+    }),
+  ];
+}
