@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { Job as StoredJob } from 'bullmq';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Backend } from '../backends/backend.ts';
 import { openBackend } from '../backends/open.ts';
 import type { Registry } from '../jobs/registry.ts';
@@ -13,8 +13,8 @@ import { type Client, createClient } from '../producers/client.ts';
 import { parseEnv } from '../runtime/env.ts';
 import { createLog } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
-import { appears } from '../tests/support/events.ts';
 import acting from '../tests/support/fleet-jobs/acting/job.ts';
 import hasty from '../tests/support/fleet-jobs/hasty/job.ts';
 import { workersEnv } from './env.ts';
@@ -23,6 +23,7 @@ import { type Fleet, startWorkers } from './main.ts';
 const jobsFolder = new URL('../tests/support/fleet-jobs/', import.meta.url);
 let folder: string;
 let backend: Backend;
+let objects: ObjectStore;
 let registry: Registry;
 let client: Client;
 const lines: Record<string, unknown>[] = [];
@@ -40,7 +41,7 @@ async function startFleet(env: Record<string, string> = {}): Promise<Fleet> {
     registry,
     backend,
     client,
-    objects: await openFolderStore(join(folder, 'objects')),
+    objects,
     log: createLog({ name: 'worker', destination }),
     metrics,
     env: parseEnv(workersEnv, { WORK_DIR: folder, ...env }),
@@ -65,11 +66,16 @@ async function ended(id: string, queue = 'acting'): Promise<StoredJob> {
   return found;
 }
 
-const file = () => join(folder, randomUUID());
+/** Resolves when the handler of the job runs. */
+async function started(id: string): Promise<void> {
+  await vi.waitFor(async () => expect(await objects.head(`t/-/started/${id}/1`)).toBeDefined(), 10_000);
+}
+
 const lineOf = (id: string) => lines.filter((line) => line['jobId'] === id);
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'jobfleet-fleet-'));
+  objects = await openFolderStore(join(folder, 'objects'));
   backend = await openBackend('embedded:memory', {
     onError: (error) => storeErrors.push(error),
   });
@@ -123,7 +129,7 @@ describe('a fleet', () => {
   });
 
   it('runs a job again later without spending an attempt', async () => {
-    const { id } = await client.enqueue(acting, { act: 'later', file: file() });
+    const { id } = await client.enqueue(acting, { act: 'later' });
     expect((await ended(id)).returnvalue).toEqual({ text: '', attempt: 1, fence: 2 });
   });
 
@@ -151,9 +157,8 @@ describe('a fleet', () => {
   });
 
   it('cancels a running job by message and refuses what it answers late', async () => {
-    const path = file();
-    const { id } = await client.enqueue(acting, { act: 'wait', file: path });
-    await appears(path);
+    const { id } = await client.enqueue(acting, { act: 'wait' });
+    await started(id);
     const gone = new Promise<void>((resolve) => {
       backend.events('acting').on('failed', ({ jobId }) => jobId === id && resolve());
     });
@@ -164,7 +169,7 @@ describe('a fleet', () => {
   });
 
   it('retries a handler that is over its time limit', async () => {
-    const { id } = await client.enqueue(hasty, { act: 'deaf', file: file() }, { attempts: 1 });
+    const { id } = await client.enqueue(hasty, { act: 'deaf' }, { attempts: 1 });
     expect((await ended(id, 'hasty')).failedReason).toMatch(/^TIMED_OUT: /);
   });
 });
@@ -172,12 +177,8 @@ describe('a fleet', () => {
 describe('a fleet that stops', () => {
   it('hands running jobs back without an attempt, deaf ones too, and another fleet runs them', async () => {
     const first = await startFleet();
-    const [waiting, deaf] = [file(), file()];
-    const jobs = [
-      await client.enqueue(acting, { act: 'wait', file: waiting }),
-      await client.enqueue(acting, { act: 'deaf', file: deaf }),
-    ];
-    await Promise.all([appears(waiting), appears(deaf)]);
+    const jobs = [await client.enqueue(acting, { act: 'wait' }), await client.enqueue(acting, { act: 'deaf' })];
+    await Promise.all(jobs.map(({ id }) => started(id)));
     const stopped = first.stop(1_000);
     expect(first.ready()).toBe('This worker is shutting down.');
     expect(await stopped).toEqual({ handedBack: 2 });

@@ -1,73 +1,58 @@
 /** What the test jobs of the fleet can do: two types share it, one with a short time limit. */
-import { watch } from 'node:fs';
-import { access, appendFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { z } from 'zod';
 import type { JobContext } from '../../../jobs/define.ts';
 import { giveUp, retry, tryAgainIn } from '../../../jobs/errors.ts';
 import acting from './acting/job.ts';
 
-type Acting = z.output<typeof acting.payload>;
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-/** Resolves when the file is there; rejects with the signal's reason. */
-async function appears(path: string, signal: AbortSignal): Promise<void> {
-  const watcher = watch(dirname(path));
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const look = () => void exists(path).then((there) => there && resolve());
-      watcher.on('change', look);
-      signal.addEventListener('abort', () => reject(signal.reason));
-      look();
-    });
-  } finally {
-    watcher.close();
-  }
-}
-
 function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
 }
 
-async function effect(ctx: JobContext, file: string): Promise<void> {
-  await ctx.once('effect', () => appendFile(file, `${ctx.id}\n`));
+/** Every call leaves one more object, so that effects can be counted. */
+async function leave(what: 'effect' | 'started', ctx: JobContext): Promise<void> {
+  const path = join(ctx.folder, what);
+  await writeFile(path, 'x');
+  await ctx.objects.put(`${what}/${ctx.id}/${ctx.fence}`, path, 'text/plain');
 }
 
-export async function act(payload: Acting, ctx: JobContext): Promise<z.output<typeof acting.result>> {
-  const { file = '', until = '', text } = payload;
+export async function act(
+  payload: z.output<typeof acting.payload>,
+  ctx: JobContext,
+): Promise<z.output<typeof acting.result>> {
+  const { text } = payload;
   switch (payload.act) {
     case 'echo':
       break;
     case 'effect':
-      await effect(ctx, file);
+      await ctx.once('effect', () => leave('effect', ctx));
       break;
     case 'slow':
-      await effect(ctx, file);
-      await appears(until, ctx.signal);
-      break;
+      await ctx.once('effect', () => leave('effect', ctx));
+      if (ctx.fence > 1) break;
+      await leave('started', ctx);
+      return aborted(ctx.signal);
     case 'wait':
-      await writeFile(file, `${process.pid}`);
+      await leave('started', ctx);
       return aborted(ctx.signal);
     case 'deaf':
-      await writeFile(file, `${process.pid}`);
+      await leave('started', ctx);
       return new Promise(() => undefined);
     case 'spin':
-      await writeFile(file, `${process.pid}`);
+      await leave('started', ctx);
       for (;;);
     case 'exit':
-      await appendFile(file, `${process.pid}\n`);
+      await leave('started', ctx);
       process.exit(70);
       break;
     case 'retry':
       throw retry('HTTP_500', `try again, ${text}`);
     case 'later':
-      if (await exists(file)) break;
-      await writeFile(file, '');
+      if (ctx.fence > 1) break;
       throw tryAgainIn(30, 'HTTP_429', 'slow down');
     case 'dead':
       throw giveUp('BAD_SOURCE', `broken for ada@example.com, ${text}`);

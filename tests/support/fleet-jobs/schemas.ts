@@ -1,14 +1,13 @@
 import { z } from 'zod';
 
+/**
+ * What a job does. Everything it leaves behind is an object `<what>/<job id>/<fence>`, so that it works in a child too.
+ * echo: answer. effect: put `effect`, once. slow: the same, and the first claim then stays until it is stopped.
+ * wait: put `started`, stop at the signal. deaf: put `started`, never end. spin: put `started`, block the loop.
+ * exit: put `started`, end the process. retry, dead: throw that. later: throw that at the first claim. fresh: add a job.
+ */
 export const payload = z.strictObject({
-  /**
-   * echo: answer. effect: append a line to `file`, once. slow: the same, then stay until `until` exists. wait: write
-   * `file`, then stop at the signal. deaf: write `file`, then wait for ever. spin: write `file`, then block the loop.
-   * exit: note the process in `file` and end it. retry, later, dead: throw that. fresh: add a job of type acting.
-   */
-  act: z.enum(['echo', 'effect', 'wait', 'deaf', 'spin', 'slow', 'exit', 'retry', 'later', 'dead', 'fresh']),
-  file: z.string().optional(),
-  until: z.string().optional(),
+  act: z.enum(['echo', 'effect', 'slow', 'wait', 'deaf', 'spin', 'exit', 'retry', 'later', 'dead', 'fresh']),
   text: z.string().default(''),
 });
 

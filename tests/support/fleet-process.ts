@@ -1,0 +1,50 @@
+/**
+ * A worker process over the test jobs, as `jobfleet worker` is one over the real ones: `node --import tsx` runs it.
+ * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how. Prints `ready` when it claims, its log otherwise.
+ */
+import { openBackend } from '../../backends/open.ts';
+import { loadRegistry } from '../../jobs/registry.ts';
+import { createClient } from '../../producers/client.ts';
+import { parseEnv } from '../../runtime/env.ts';
+import { createLog } from '../../runtime/log.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+import { openObjectStore } from '../../runtime/open-object-store.ts';
+import { createShutdown } from '../../runtime/shutdown.ts';
+import { workersEnv } from '../../workers/env.ts';
+import { startWorkers } from '../../workers/main.ts';
+import acting from './fleet-jobs/acting/job.ts';
+
+const log = createLog({ name: 'worker', pretty: false });
+const env = parseEnv(workersEnv, process.env);
+const backend = await openBackend(process.env['QUEUE_URL'] ?? '', {
+  onError: (error) => log.warn({ err: error }, 'store'),
+});
+const objects = await openObjectStore(process.env['STORAGE_URL'] ?? '', { baseDir: '.' });
+const registry = await loadRegistry(new URL('./fleet-jobs/', import.meta.url));
+const client = createClient({ backend, registry });
+const fleet = await startWorkers({
+  registry,
+  backend,
+  client,
+  objects,
+  log,
+  metrics: createMetrics(),
+  env,
+  handlerEnv: process.env,
+});
+const shutdown = createShutdown({ log });
+shutdown.add({
+  name: 'drain',
+  deadlineMs: env.SHUTDOWN_MS + 1_000,
+  run: async () => {
+    await fleet.stop(env.SHUTDOWN_MS);
+  },
+});
+shutdown.add({ name: 'close store', deadlineMs: 5_000, run: () => backend.close() });
+shutdown.listen();
+process.stdout.write('ready\n');
+// PRODUCE=n: also a producer, which says which jobs were accepted.
+for (let left = Number(process.env['PRODUCE'] ?? 0); left > 0; left -= 1) {
+  const { id } = await client.enqueue(acting, { act: 'effect' });
+  process.stdout.write(`accepted ${id}\n`);
+}
