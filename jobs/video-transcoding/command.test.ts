@@ -46,7 +46,7 @@ describe('transcodeCommand', () => {
   it('decodes once, scales each size from the next larger one and encodes the sound once', () => {
     const { after: list } = transcodeCommand(encoding(pal));
     expect(after('-filter_complex', list)).toBe(
-      '[0:1]scale=w=1920:h=1080:flags=bicubic,setsar=1,format=yuv420p,split=2[v0][s0];' +
+      '[0:1]scale=w=1920:h=1080:flags=bicubic:out_range=tv,setsar=1,format=yuv420p,split=2[v0][s0];' +
         '[s0]scale=w=1280:h=720:flags=bicubic,split=2[v1][s1];[s1]scale=w=640:h=360:flags=bicubic[v2]',
     );
     expect(after('-var_stream_map', list)).toBe(
@@ -65,13 +65,15 @@ describe('transcodeCommand', () => {
     expect(sound).not.toContain('-filter_complex');
     const [small] = encoding(pal).rungs;
     const one = transcodeCommand(encoding(pal, { rungs: small === undefined ? [] : [small] })).after;
-    expect(after('-filter_complex', one)).toBe('[0:1]scale=w=640:h=360:flags=bicubic,setsar=1,format=yuv420p[v0]');
+    expect(after('-filter_complex', one)).toBe(
+      '[0:1]scale=w=640:h=360:flags=bicubic:out_range=tv,setsar=1,format=yuv420p[v0]',
+    );
   });
 
   it('gives small sizes half of 60 frames a second, the same frames whether made alone or together', () => {
     const together = encoding({ num: 60, den: 1 });
     expect(after('-filter_complex', transcodeCommand(together).after)).toBe(
-      '[0:1]fps=60/1,scale=w=1920:h=1080:flags=bicubic,setsar=1,format=yuv420p,split=2[v0][s0];' +
+      '[0:1]fps=60/1,scale=w=1920:h=1080:flags=bicubic:out_range=tv,setsar=1,format=yuv420p,split=2[v0][s0];' +
         '[s0]scale=w=1280:h=720:flags=bicubic,split=2[v1][s1];[s1]framestep=2,scale=w=640:h=360:flags=bicubic[v2]',
     );
     const alone = transcodeCommand({ ...together, rungs: together.rungs.slice(0, 1) }).after;

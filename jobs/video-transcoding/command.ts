@@ -44,8 +44,10 @@ export function frameFilters(
   hdr: { readonly isHdr: boolean; readonly canToneMap: boolean },
 ): string[] {
   const mapped = hdr.isHdr && hdr.canToneMap ? toneMap : [];
-  // Also where the size is the source's own: a stream may change its size half way; an equal frame passes untouched.
-  return [...mapped, `scale=w=${size.width}:h=${size.height}:flags=bicubic`, 'setsar=1', 'format=yuv420p'];
+  // Also where the size is the source's own: a stream may change its size half way. `out_range`: cameras that record the
+  // full range would else be shown too dark or too bright.
+  const scale = `scale=w=${size.width}:h=${size.height}:flags=bicubic:out_range=tv`;
+  return [...mapped, scale, 'setsar=1', 'format=yuv420p'];
 }
 
 function graph(encoding: Encoding, video: NonNullable<Source['video']>): string {
