@@ -11,7 +11,7 @@ export interface Payload {
   readonly tenant: string;
   readonly type: string;
   readonly at: string;
-  readonly items: readonly Item[];
+  readonly items: Item[];
   readonly pad: string;
 }
 

@@ -1,6 +1,13 @@
 /** The two sides of the queue benches on one server: ours through client and workers, and raw BullMQ with the same options. */
 import { randomUUID } from 'node:crypto';
-import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import {
+  type BackendFactory,
+  type ConnectionOptions,
+  createPostgresBackend,
+  Queue,
+  type RedisQueueBackend,
+  Worker,
+} from 'bullmq';
 import pg from 'pg';
 import type { Backend } from '../backends/backend.ts';
 import { openBackend } from '../backends/open.ts';
@@ -35,6 +42,8 @@ export interface Side {
   close(): Promise<void>;
 }
 
+// BullMQ's classes name the Redis instance as their default type.
+const postgresFactory = createPostgresBackend as unknown as BackendFactory<RedisQueueBackend>;
 const bulk = 500;
 const retention = { age: 86_400, count: 10_000 };
 const fail = (error: Error): void => void process.stderr.write(`${error.message}\n`);

@@ -2,21 +2,11 @@
  * The `jobfleet` command. This file knows the words only: every command imports its own module when it is called, so
  * that `--help` loads commander and nothing else.
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CliError, note } from './output.ts';
+import { version } from './version.ts';
 
 const bottom = (text: string): string => `\nExamples:\n${text}`;
-
-function version(): string {
-  const facts: unknown = JSON.parse(
-    readFileSync(
-      new URL(import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json', import.meta.url),
-      'utf8',
-    ),
-  );
-  return typeof facts === 'object' && facts !== null && 'version' in facts ? String(facts.version) : 'unknown';
-}
 
 /** Options of every command that speaks to a server. */
 function remote(command: Command): Command {

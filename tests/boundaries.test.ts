@@ -22,14 +22,18 @@ const below: Readonly<Record<string, readonly string[]>> = {
 async function sources(folder: string): Promise<string[]> {
   const entries = await readdir(join(root, folder), { withFileTypes: true, recursive: true });
   return entries
-    .filter((entry) => entry.isFile() && /\.ts$/.test(entry.name) && !/\.(test|suite)\.ts$|conformance\.ts$/.test(entry.name))
+    .filter(
+      (entry) => entry.isFile() && /\.ts$/.test(entry.name) && !/\.(test|suite)\.ts$|conformance\.ts$/.test(entry.name),
+    )
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .filter((file) => !file.includes('/fixtures/'));
 }
 
 async function imports(file: string): Promise<string[]> {
   const text = await readFile(join(root, file), 'utf8');
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => relative(root, join(root, dirname(file), match[1] ?? '')));
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) =>
+    relative(root, join(root, dirname(file), match[1] ?? '')),
+  );
 }
 
 describe('imports run one way', () => {
@@ -39,7 +43,8 @@ describe('imports run one way', () => {
       for (const target of await imports(file)) {
         const other = target.split('/')[0] ?? '';
         const client = target === 'producers/client.ts' && (layer === 'workers' || layer === 'dashboard');
-        if (other !== layer && !client && !(below[layer] ?? []).includes(other)) wrong.push(`${file} imports ${target}`);
+        if (other !== layer && !client && !(below[layer] ?? []).includes(other))
+          wrong.push(`${file} imports ${target}`);
       }
     }
     expect(wrong).toEqual([]);
@@ -53,7 +58,8 @@ describe('imports run one way', () => {
       const text = await readFile(join(root, file), 'utf8');
       for (const target of await imports(file)) {
         const own = target.startsWith(`${folder}/`);
-        if (!own && !['jobs/define.ts', 'jobs/errors.ts'].includes(target) && !/import type[^;]*ports/.test(text)) wrong.push(`${file} imports ${target}`);
+        if (!own && !['jobs/define.ts', 'jobs/errors.ts'].includes(target) && !/import type[^;]*ports/.test(text))
+          wrong.push(`${file} imports ${target}`);
       }
       if (!file.endsWith('/job.ts')) continue;
       const packages = [...text.matchAll(/from '([^']+)'/g)].map((match) => match[1]);
@@ -64,9 +70,14 @@ describe('imports run one way', () => {
 
   it('never loads a handler or a codec from the light side', async () => {
     const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    const { stdout } = await run(process.execPath, [tsc, '-p', 'tsconfig.light.json', '--listFilesOnly'], { cwd: root, maxBuffer: 1 << 24 });
+    const { stdout } = await run(process.execPath, [tsc, '-p', 'tsconfig.light.json', '--listFilesOnly'], {
+      cwd: root,
+      maxBuffer: 1 << 24,
+    });
     const files = stdout.split('\n').map((file) => relative(root, file));
     expect(files).toContain('producers/client.ts');
-    expect(files.filter((file) => /handler\.ts$|node_modules\/(@types\/)?(sharp|fluent-ffmpeg|nodemailer)\//.test(file))).toEqual([]);
+    expect(
+      files.filter((file) => /handler\.ts$|node_modules\/(@types\/)?(sharp|fluent-ffmpeg|nodemailer)\//.test(file)),
+    ).toEqual([]);
   });
 });

@@ -17,9 +17,15 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Packages and files of ours that were loaded, each once. */
-async function loaded(name: string, args: readonly string[]): Promise<{ readonly packages: string[]; readonly ours: string[] }> {
+async function loaded(
+  name: string,
+  args: readonly string[],
+): Promise<{ readonly packages: string[]; readonly ours: string[] }> {
   const file = join(folder, name);
-  await run(process.execPath, ['--import', join(root, 'tests/support/record-imports.js'), ...args], { cwd: folder, env: { ...process.env, RECORD_IMPORTS: file } });
+  await run(process.execPath, ['--import', join(root, 'tests/support/record-imports.js'), ...args], {
+    cwd: folder,
+    env: { ...process.env, RECORD_IMPORTS: file },
+  });
   const urls = (await readFile(file, 'utf8')).split('\n').filter((url) => url.startsWith('file:'));
   const packages = new Set<string>();
   const ours = new Set<string>();
@@ -35,7 +41,7 @@ it('answers --help and --version with commander and nothing else', async () => {
   for (const flag of ['--help', '--version']) {
     expect(await loaded(`help${flag}`, [join(root, 'cli/jobfleet.js'), flag])).toEqual({
       packages: ['commander'],
-      ours: ['cli/main.js', 'cli/output.js'],
+      ours: ['cli/main.js', 'cli/output.js', 'cli/version.js'],
     });
   }
 });
@@ -45,5 +51,6 @@ it('imports the producer client without a handler, a codec, a web server or a dr
   const { packages, ours } = await loaded('client', ['--input-type=module', '-e', script]);
   expect(ours).toContain('producers/client.js');
   expect(ours.filter((file) => file.endsWith('handler.js'))).toEqual([]);
-  for (const heavy of ['sharp', 'fluent-ffmpeg', 'nodemailer', 'fastify', 'pg', '@aws-sdk/client-s3']) expect(packages).not.toContain(heavy);
+  for (const heavy of ['sharp', 'fluent-ffmpeg', 'nodemailer', 'fastify', 'pg', '@aws-sdk/client-s3'])
+    expect(packages).not.toContain(heavy);
 });

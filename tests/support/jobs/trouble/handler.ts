@@ -129,6 +129,11 @@ const ways: Readonly<Record<string, (facts: Facts, ctx: JobContext) => unknown>>
     await once(ctx.signal, 'abort');
     return { late: true };
   },
+  'answer-when-told': async (_facts, ctx) => {
+    ctx.progress(1, 'running');
+    await once(ctx.signal, 'abort');
+    return { late: true };
+  },
   'stop-when-told': async (_facts, ctx) => {
     ctx.progress(1, 'running');
     await once(ctx.signal, 'abort');

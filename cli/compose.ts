@@ -1,0 +1,111 @@
+/** What the composition roots share: the opened parts of a process, and the order in which they close. */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { z } from 'zod';
+import type { Backend } from '../backends/backend.ts';
+import { startKeeper } from '../backends/keeper.ts';
+import { openBackend } from '../backends/open.ts';
+import { retentionChores } from '../backends/retention.ts';
+import { BackendError } from '../backends/unreachable.ts';
+import { loadRegistry, type Registry } from '../jobs/registry.ts';
+import { type Client, createClient } from '../producers/client.ts';
+import type { commonEnv } from '../runtime/env.ts';
+import { createLog, type Log } from '../runtime/log.ts';
+import { createMetrics, type Metrics } from '../runtime/metrics.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
+import { openObjectStore } from '../runtime/open-object-store.ts';
+
+export interface Parts {
+  readonly env: z.output<typeof commonEnv>;
+  readonly dataDir: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly registry: Registry;
+  readonly backend: Backend;
+  readonly objects: ObjectStore;
+  readonly client: Client;
+  /** Keeper, object store, then the store of jobs. */
+  close(): Promise<void>;
+}
+
+const retryMs = 2_000;
+
+/** `name` is in every log line. Outside production a store that does not answer yet is waited for, and said. */
+export async function openParts(name: string, env: z.output<typeof commonEnv>, version: string): Promise<Parts> {
+  const dataDir = resolve(env.DATA_DIR);
+  const log = createLog({ name, level: env.LOG_LEVEL });
+  const metrics = createMetrics(version);
+  const [registry, backend, objects] = await Promise.all([
+    loadRegistry(),
+    openStore(env.QUEUE_URL === 'embedded' ? `embedded:${join(dataDir, 'queue')}` : env.QUEUE_URL, log),
+    openObjectStore(env.STORAGE_URL ?? `file:${join(dataDir, 'objects')}`, { baseDir: process.cwd() }),
+  ]);
+  const queues = [...registry.jobs.keys()];
+  watchQueues(metrics, backend, queues);
+  const keeper = startKeeper({
+    records: backend.records,
+    instance: `${hostname()}-${process.pid}-${randomUUID()}`,
+    chores: [
+      ...backend.chores,
+      ...retentionChores({
+        backend,
+        queues,
+        onExpired: (queue, ids) => {
+          metrics.deadLettersExpired.inc({ queue }, ids.length);
+          log.warn({ queue, ids }, 'dead letters removed after 14 days');
+        },
+      }),
+    ],
+    onError: (err) => log.error({ err }, 'a chore of the keeper failed'),
+  });
+  return {
+    env,
+    dataDir,
+    log,
+    metrics,
+    registry,
+    backend,
+    objects,
+    client: createClient({ backend, registry, metrics }),
+    close: async () => {
+      await keeper.close();
+      await objects.close();
+      await backend.close();
+    },
+  };
+}
+
+async function openStore(url: string, log: Log): Promise<Backend> {
+  for (;;) {
+    try {
+      return await openBackend(url, { onError: (err) => log.error({ err }, 'the store of jobs reported an error') });
+    } catch (error) {
+      const mayCome =
+        error instanceof BackendError &&
+        error.code === 'BACKEND_UNREACHABLE' &&
+        process.env['NODE_ENV'] !== 'production';
+      if (!mayCome) throw error;
+      log.error(`${error.message}. Trying again in ${retryMs / 1_000} s.`);
+      await wait(retryMs);
+    }
+  }
+}
+
+/** Gauges of every queue, asked at each scrape. */
+function watchQueues(metrics: Metrics, backend: Backend, queues: readonly string[]): void {
+  metrics.watch({
+    backendUp: () => backend.ping().then(() => true),
+    queues: () =>
+      Promise.all(
+        queues.map(async (queue) => {
+          const counts = await backend.queue(queue).getJobCounts();
+          const [oldest] = await backend.queue(queue).getJobs(['waiting'], 0, 0, true);
+          const oldestAgeS =
+            oldest === undefined ? 0 : Math.max(0, (Date.now() - oldest.timestamp - oldest.delay) / 1_000);
+          return { queue, counts, oldestAgeS };
+        }),
+      ),
+  });
+}

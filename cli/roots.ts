@@ -1,0 +1,77 @@
+/** `jobfleet api`, `worker` and `dashboard`: one part of the fleet in a process of its own. */
+import fastify from 'fastify';
+import { apiEnv } from '../producers/env.ts';
+import { startApi } from '../producers/main.ts';
+import { commonEnv, parseEnv } from '../runtime/env.ts';
+import { healthRoutes } from '../runtime/health.ts';
+import { createShutdown } from '../runtime/shutdown.ts';
+import { workersEnv } from '../workers/env.ts';
+import { startWorkers } from '../workers/main.ts';
+import { openParts } from './compose.ts';
+import { CliError, note } from './output.ts';
+import { version } from './version.ts';
+
+const closeMs = 20_000;
+
+export async function runApi(): Promise<void> {
+  const common = parseEnv(commonEnv, process.env);
+  const env = parseEnv(apiEnv, process.env);
+  const release = version();
+  const parts = await openParts('api', common, release);
+  const shutdown = createShutdown({ log: parts.log });
+  const server = await startApi({
+    ...parts,
+    env,
+    version: release,
+    host: common.HOST,
+    port: common.PORT ?? 3_000,
+    ready: () => (shutdown.draining() ? 'shutting down' : undefined),
+  });
+  shutdown.add({ name: 'close server', deadlineMs: common.SHUTDOWN_MS, run: server.close });
+  shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
+  shutdown.listen();
+  note(
+    `API ready at ${server.url}/v1${env.JOBFLEET_KEY === undefined ? '; set JOBFLEET_KEY to have a first key' : ''}`,
+  );
+}
+
+export async function runWorker(flags: { readonly queues?: string; readonly concurrency?: string }): Promise<void> {
+  const common = parseEnv(commonEnv, process.env);
+  const env = parseEnv(workersEnv, {
+    ...process.env,
+    ...(flags.queues === undefined ? {} : { QUEUES: flags.queues }),
+    ...(flags.concurrency === undefined ? {} : { CONCURRENCY: flags.concurrency }),
+  });
+  const parts = await openParts('worker', common, version());
+  const fleet = await startWorkers({ ...parts, env, handlerEnv: process.env });
+  const shutdown = createShutdown({
+    log: parts.log,
+    announce: () =>
+      note(
+        `\nfinishing ${fleet.active()} jobs (max ${Math.round(common.SHUTDOWN_MS / 1_000)} s); once more stops at once`,
+      ),
+  });
+  const app = fastify({ logger: false });
+  await app.register(healthRoutes, {
+    live: () => fleet.live(),
+    ready: () => (shutdown.draining() ? 'shutting down' : fleet.ready()),
+    metrics: parts.metrics,
+  });
+  const url = await app.listen({ host: common.HOST, port: common.PORT ?? 3_002 }).catch((error: unknown) => {
+    throw new CliError(
+      `The worker's health port cannot be opened: ${String(error)}. Set PORT (0 takes any free one).`,
+      2,
+      { cause: error },
+    );
+  });
+  shutdown.add({
+    name: 'drain',
+    deadlineMs: common.SHUTDOWN_MS + 2_000,
+    run: async () => void (await fleet.stop(common.SHUTDOWN_MS)),
+  });
+  shutdown.add({ name: 'close server', deadlineMs: 2_000, run: () => app.close() });
+  shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
+  shutdown.listen();
+  for (const [type, reason] of fleet.unavailable) note(`${type} cannot run here: ${reason}`);
+  note(`Worker ready for ${fleet.serves.join(', ')}; health at ${url}`);
+}
