@@ -25,7 +25,8 @@ export async function createStore(
   const shared = join(sharedFolder, `${hashOf(place.dir)}-${randomBytes(4).toString('hex')}`);
   const final = place.shared ? shared : place.dir;
   if (place.shared) await mkdir(sharedFolder, { recursive: true, mode: 0o755 });
-  await sweep(dirname(final));
+  // In the shared folder everything is ours; elsewhere only what has this store's name.
+  await sweep(dirname(final), place.shared ? '' : `${basename(final)}.new-`);
   const unfinished = `${final}.new-${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
     await mkdir(unfinished, { mode: 0o700 });
@@ -83,10 +84,10 @@ async function claim(unfinished: string, final: string, place: Place): Promise<v
 }
 
 /** Removes what processes left that died while they made a store here. */
-async function sweep(folder: string): Promise<void> {
+async function sweep(folder: string, prefix: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const pid = unfinishedBy(name);
-    if (pid === undefined || (await findProcess(pid)) !== undefined) continue;
+    if (!name.startsWith(prefix) || pid === undefined || (await findProcess(pid)) !== undefined) continue;
     // Its initdb may still run and write: what remains is swept the next time.
     await unless(['ENOTEMPTY'], () => rm(join(folder, name), { recursive: true, force: true }));
   }

@@ -116,32 +116,20 @@ function notStarted(dataDir: string, reason: string): EmbeddedStoreError {
 }
 
 /** Leaves. The last one out stops the server and waits for its end. */
-export async function leave(entry: Entry): Promise<void> {
-  let { client } = entry;
-  let last: boolean;
-  try {
-    last = await withdraw(client);
-  } catch {
-    // Our connection is lost. Its server may live or recover all the same, and we may have been its last user.
-    const back = await connectAgain(entry.socketDir);
-    if (back === undefined) return;
-    client = back;
-    last = await withdraw(client);
-  }
-  if (last) await stopServer(entry.dataDir);
-  await client.end();
-}
-
-/** Waits for a server that starts, stops or recovers. Undefined when there is none. */
-async function connectAgain(socketDir: string): Promise<Client | undefined> {
+export async function leave({ client, socketDir, dataDir }: Entry): Promise<void> {
   const deadline = Date.now() + openLimitMs;
+  let ours: Client | undefined = client;
   while (Date.now() < deadline) {
+    const last = ours && (await withdraw(ours).catch(() => undefined));
+    if (last) await stopServer(dataDir);
+    if (last !== undefined) return await ours?.end();
+    // Our connection is lost. Its server may live or recover all the same, and we may have been its last user.
     const reached = await connect(socketDir, 'jobfleet leaving');
-    if (reached.state === 'connected') return reached.client;
-    if (reached.state === 'absent') return undefined;
-    await sleep(pollMs);
+    if (reached.state === 'absent') return;
+    ours = reached.state === 'connected' ? reached.client : undefined;
+    if (ours === undefined) await sleep(pollMs);
   }
   throw new EmbeddedStoreError(
-    `The server of the embedded store in ${socketDir} neither answered nor ended within ${openLimitMs / 1000} s while this process left it: it may go on running.`,
+    `The server of the embedded store in ${dataDir} neither answered nor ended within ${openLimitMs / 1000} s while this process left it: it may go on running.`,
   );
 }

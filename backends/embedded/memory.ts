@@ -137,7 +137,7 @@ export async function removeStore(dir: string): Promise<void> {
 /** Stops and removes the throw-away stores of processes that were killed. */
 export async function sweepMemory(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
-    const found = /^jobfleet-memory-(\d+)-[0-9a-f]{8}$/.exec(name);
+    const found = /^jobfleet-memory-(\d+)-[0-9a-f]{8}(\.new-\d+-[0-9a-f]{8})?$/.exec(name);
     if (found === null || (await findProcess(Number(found[1]))) !== undefined) continue;
     const dir = join(tmpdir(), name);
     const dataDir = await unless(['ENOENT', 'EACCES'], () => realpath(dir));
