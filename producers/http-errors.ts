@@ -10,6 +10,7 @@ const byFastifyCode: Readonly<Record<string, readonly [ProducerCode, string]>> =
   FST_ERR_CTP_BODY_TOO_LARGE: ['TOO_LARGE', 'The body is larger than 256 KiB.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['MALFORMED', 'The body is not as long as Content-Length says.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json.'],
+  FST_ERR_MAX_PARAM_LENGTH: ['NOT_FOUND', 'There is nothing here for you.'],
   FST_ERR_ROUTE_METHOD_NOT_SUPPORTED: ['METHOD_NOT_ALLOWED', 'The method is not supported.'],
 };
 

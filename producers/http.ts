@@ -11,7 +11,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import { ProducerError } from './errors.ts';
 import { sendProblem } from './http-errors.ts';
 import type { Keys } from './keys.ts';
-import { credentialOf, nobody, refuseRepeatedHeaders } from './login.ts';
+import { credentialOf, nobody, refuseOddRequests } from './login.ts';
 import { openApiDocument } from './openapi.ts';
 import { readBodiesStrictly } from './read-body.ts';
 import { fastifyPath, notFound, type Route } from './route.ts';
@@ -43,7 +43,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
   app.setErrorHandler(sendProblem);
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
-    refuseRepeatedHeaders(request);
+    refuseOddRequests(request);
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';

@@ -25,8 +25,16 @@ export function visibleTenant(credential: Credential): string | undefined {
 
 const single = new Set(['authorization', 'content-length', 'content-type', 'host', 'idempotency-key']);
 
-/** Node keeps the first of some repeated headers and joins others: neither is what the sender can have meant. */
-export function refuseRepeatedHeaders(request: FastifyRequest): void {
+/**
+ * What Node's parser lets through: other versions than HTTP/1.0 and 1.1, no Host, and headers that stand there twice (it
+ * keeps the first of some and joins others: neither is what the sender can have meant).
+ */
+export function refuseOddRequests(request: FastifyRequest): void {
+  const { httpVersion } = request.raw;
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new ProducerError('MALFORMED', 'Expected HTTP/1.1.');
+  if (httpVersion === '1.1' && request.headers.host === undefined) {
+    throw new ProducerError('MALFORMED', 'The Host header is missing.');
+  }
   const seen = new Set<string>();
   for (const [index, text] of request.raw.rawHeaders.entries()) {
     if (index % 2 !== 0) continue;
