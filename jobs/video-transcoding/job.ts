@@ -32,6 +32,6 @@ export default defineJob({
     concurrency: 1, // one transcode uses two cores and more: scale by worker processes
     isolation: 'child',
     // 1080p in one run takes 0.5 GB, an 8K source 1 GB more; 6 h at the maxima is 25 GB; CPU is one hour on twelve threads.
-    child: { memoryMb: 2_048, diskMb: 32_768, cpuSeconds: 43_200, processes: 128, quietMs: 60_000 },
+    child: { memoryMb: 2_048, diskMb: 32_768, cpuSeconds: 43_200, processes: 16, quietMs: 60_000 },
   },
 });
