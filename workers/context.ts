@@ -37,22 +37,55 @@ export interface Services {
   objectHead(key: string): Promise<StoredObject | undefined>;
 }
 
-/** `signal` is a function so that an attempt nobody watches makes no AbortController (performance.md: it costs more than the rest of the context). */
+/**
+ * `signal` and `folder` are functions so that an attempt nobody watches makes no AbortController and no folder. Members
+ * are made when they are read: a job that does one thing should not pay for ten closures.
+ */
 export function createContext(
   facts: AttemptFacts,
   services: Services,
   attempt: { readonly folder: () => string; readonly signal: () => AbortSignal },
 ): JobContext {
-  return {
-    ...facts,
-    get signal() {
-      return attempt.signal();
-    },
-    get folder() {
-      return attempt.folder();
-    },
-    log: (message, more, level = 'info') => services.log(level, message, more),
-    async once<T>(key: string, effect: () => Promise<T>, whenUnknown: 'repeat' | 'skip' = 'repeat') {
+  return new AttemptContext(facts, services, attempt);
+}
+
+/** Getters on the prototype, so that handlers may destructure what they use. */
+class AttemptContext implements JobContext {
+  readonly id: string;
+  readonly tenant: string;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly fence: number;
+  readonly #services: Services;
+  readonly #own: { readonly folder: () => string; readonly signal: () => AbortSignal };
+
+  constructor(
+    facts: AttemptFacts,
+    services: Services,
+    own: { readonly folder: () => string; readonly signal: () => AbortSignal },
+  ) {
+    this.id = facts.id;
+    this.tenant = facts.tenant;
+    this.attempt = facts.attempt;
+    this.maxAttempts = facts.maxAttempts;
+    this.fence = facts.fence;
+    this.#services = services;
+    this.#own = own;
+  }
+
+  get signal(): AbortSignal {
+    return this.#own.signal();
+  }
+  get folder(): string {
+    return this.#own.folder();
+  }
+  get log(): JobContext['log'] {
+    const services = this.#services;
+    return (message, more, level = 'info') => services.log(level, message, more);
+  }
+  get once(): JobContext['once'] {
+    const services = this.#services;
+    return async <T>(key: string, effect: () => Promise<T>, whenUnknown: 'repeat' | 'skip' = 'repeat') => {
       const answer = await services.onceBegin(key, whenUnknown);
       if (answer.state === 'skip') return undefined;
       // The record holds what an earlier attempt's effect returned, as JSON; its type is the effect's by construction.
@@ -60,13 +93,22 @@ export function createContext(
       const result = await effect();
       await services.onceEnd(key, result);
       return result;
-    },
-    progress: (percent, note) => services.progress(percent, note),
-    enqueue: (job, payload, options) => services.enqueue(job.name, payload, options),
-    objects: {
+    };
+  }
+  get progress(): JobContext['progress'] {
+    const services = this.#services;
+    return (percent, note) => services.progress(percent, note);
+  }
+  get enqueue(): JobContext['enqueue'] {
+    const services = this.#services;
+    return (job, payload, options) => services.enqueue(job.name, payload, options);
+  }
+  get objects(): JobContext['objects'] {
+    const services = this.#services;
+    return {
       fetch: (input, options) => services.objectFetch(input, options),
       put: (key, path, contentType) => services.objectPut(key, path, contentType),
       head: (key) => services.objectHead(key),
-    },
-  };
+    };
+  }
 }
