@@ -1,7 +1,7 @@
 /**
  * npm run bench -- [NAME …] [--backend B] [--quick] [--json]
  *
- * One file a workload, each ending in `run(options): Promise<Goal[]>`; no NAME runs them all, one after the other.
+ * Compiled first: a loader would cost each side a different share. One file a workload, each ending in `run(options): Promise<Goal[]>`; no NAME runs them all, one after the other.
  * Ours and theirs alternate in one run, and only ratios are goals. `--json` ends with one line per goal.
  */
 import { readdir } from 'node:fs/promises';
@@ -31,7 +31,7 @@ const options: BenchOptions = {
 
 const benches = new Map<string, Bench>();
 for (const file of (await readdir(new URL('.', import.meta.url))).toSorted()) {
-  if (!file.endsWith('.ts') || file === 'main.ts') continue;
+  if (!file.endsWith('.js') || file === 'main.js') continue;
   const module: unknown = await import(new URL(file, import.meta.url).href);
   if (isBench(module)) benches.set(file.slice(0, -3), module);
 }

@@ -153,11 +153,11 @@ export async function openTheirs(server: Server): Promise<Side> {
           connection: { host: address.hostname, port: Number(address.port) },
           defaultJobOptions: defaults,
         })
-      : (new Queue(
+      : new Queue(
           'raw',
-          { connection: pool, defaultJobOptions: defaults },
-          createPostgresBackend,
-        ) as unknown as Queue);
+          { connection: pool as unknown as ConnectionOptions, defaultJobOptions: defaults },
+          postgresFactory,
+        );
   await queue.waitUntilReady();
   return {
     name: 'theirs',
@@ -179,12 +179,12 @@ export async function openTheirs(server: Server): Promise<Side> {
       const worker =
         pool === undefined
           ? new Worker('raw', processor, { ...options, connection: connection as { host: string; port: number } })
-          : (new Worker(
+          : new Worker(
               'raw',
               processor,
-              { ...options, connection: pool },
-              createPostgresBackend,
-            ) as unknown as Worker);
+              { ...options, connection: pool as unknown as ConnectionOptions },
+              postgresFactory,
+            );
       worker.on('error', fail);
       const took = await watch.done;
       await worker.close();
