@@ -88,7 +88,8 @@ function refuse(request: FastifyRequest, reply: FastifyReply, waitS: number): Fa
   if (waitS > 0) return tooMany(reply, waitS);
   const wantsPage = isReading(request) && (request.headers.accept ?? '').includes('text/html');
   if (wantsPage) return reply.redirect(`/login?next=${encodeURIComponent(request.url)}`, 302);
-  if (request.headers['sec-fetch-mode'] === undefined) reply.header('www-authenticate', 'Basic realm="Jobfleet"');
+  if (!(request.headers['user-agent'] ?? '').startsWith('Mozilla/'))
+    reply.header('www-authenticate', 'Basic realm="Jobfleet"');
   return reply
     .code(401)
     .send(problem('UNAUTHENTICATED', 'Log in at /login, or send a user of DASHBOARD_USERS as Basic.'));

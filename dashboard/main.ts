@@ -25,6 +25,8 @@ export interface DashboardOptions {
   readonly inbox?: Inbox | undefined;
   /** The API's pages are on this server too: link to `/docs`. */
   readonly hasDocs?: boolean;
+  /** Check every answer of the board against its schema; for tests. */
+  readonly validateResponses?: boolean;
 }
 
 /** Fastify plugin: `/login`, `/logout`, and behind the login `/board` and `/dev/inbox`. */
@@ -39,7 +41,8 @@ export const dashboard: FastifyPluginAsync<DashboardOptions> = async (app, optio
   await app.register(auth.plugin);
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', auth.guard);
-    await guarded.register(board, { backend, registry, client, log, links, userOf: auth.userOf });
+    const { validateResponses = false } = options;
+    await guarded.register(board, { backend, registry, client, log, links, userOf: auth.userOf, validateResponses });
     if (inbox !== undefined) await guarded.register(inbox.plugin);
   });
 };
