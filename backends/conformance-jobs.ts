@@ -1,4 +1,5 @@
 /** The life of a job on every store: add, run, retry, later, hand-back, cancel, events, duplicates, retention, payloads. */
+import { once } from 'node:events';
 import { DelayedError, type Job as StoredJob, UnrecoverableError, WaitingError } from 'bullmq';
 import {
   array,
@@ -276,7 +277,7 @@ function watchingTests(stage: Stage, register: Register): void {
     const name = stage.queueName();
     const started = gate<number>();
     const { watch, worker } = stage.work(stage.second, name, () => Promise.resolve(started.open(Date.now())));
-    await new Promise((resolve) => worker.once('drained', resolve));
+    await once(worker, 'drained');
     const before = watch.lastAnswerAt();
     expect(Date.now() - before).toBeLessThan(5_000);
     expect(watch.blockMs).toBeLessThanOrEqual(10_000);
@@ -405,24 +406,6 @@ function payloadTests(stage: Stage, register: Register): void {
     },
     60_000,
   );
-
-  register('reads a job whose payload is not JSON', async () => {
-    const name = stage.queueName();
-    const queue = stage.first.queue(name);
-    await queue.add('x', {}, { jobId: 'x_1' });
-    const client = await queue.getBackend().client;
-    await client.hset(`bull:${name}:x_1`, { data: '{"half":' });
-    const listed: StoredJob[] = await queue.getJobs(['waiting']);
-    expect(listed.map((job): unknown => job.data)).toEqual([{ $malformed: true }]);
-    const seen = gate<unknown>();
-    stage.work(stage.second, name, async (job) => {
-      seen.open(job.data);
-      await job.updateData({ $malformed: '{"half":' });
-      throw new UnrecoverableError('MALFORMED: not JSON');
-    });
-    expect(await seen.opened).toEqual({ $malformed: true });
-    await until(async () => expect(await queue.getFailedCount()).toBe(1));
-  });
 }
 
 function raceTests(stage: Stage, register: Register, heavy: boolean): void {

@@ -1,4 +1,5 @@
 /** The store on Redis: BullMQ's keys under `bull:`, ours under `jobfleet:`. */
+import { setTimeout as wait } from 'node:timers/promises';
 import { createRedisBackend } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type Backend, type BackendOptions, capabilities } from './backend.ts';
@@ -9,6 +10,8 @@ import { redisRecords } from './records-redis.ts';
 import { BackendError, errorText, reportOnce, shownUrl } from './unreachable.ts';
 
 const prefix = 'bull';
+/** How long a close may wait for BullMQ before connections are cut; the caller has ended its jobs by then. */
+const closeLimitMs = 5_000;
 
 /** Completed jobs stay a day, at most 10,000 per queue. Age in seconds, as BullMQ wants it. */
 const removeOnComplete = { age: 86_400, count: 10_000 };
@@ -17,24 +20,19 @@ const removeOnComplete = { age: 86_400, count: 10_000 };
 export async function openRedis(url: string, options: BackendOptions): Promise<Backend> {
   const onError = reportOnce(options.onError);
   const client = await connect(url, onError);
-  // BullMQ's workers and event readers must never give up on a command; everything else answers within seconds.
-  let patient: Redis | undefined;
-  const forWorkers = () => (patient ??= listened(client.duplicate({ maxRetriesPerRequest: null }), onError));
+  const lines = openLines(client, onError);
   const factory: StoreFactory = (name, settings, wants) => {
     const blocks = wants.blocking === true || wants.withBlockingConnection === true;
-    return createRedisBackend(name, { ...settings, connection: blocks ? forWorkers() : client }, wants);
+    return createRedisBackend(name, { ...settings, connection: blocks ? lines.patient() : client }, wants);
   };
   const classes = createClasses({ factory, removeOnComplete, onError });
-  const control = redisControl(
-    client,
-    () => listened(client.duplicate({ maxRetriesPerRequest: null }), onError),
-    onError,
-  );
+  const control = redisControl(client, lines.open, onError);
   let closing: Promise<void> | undefined;
   const close = async () => {
-    await classes.close();
+    await orAfter(closeLimitMs, classes.close());
     await control.close();
-    await Promise.all([hangUp(client), patient === undefined ? undefined : hangUp(patient)]);
+    await lines.close();
+    await hangUp(client);
   };
   return {
     ...classes,
@@ -75,7 +73,8 @@ export async function connect(url: string, onError: (error: Error) => void): Pro
     keepAlive: 10_000,
     lazyConnect: true,
     maxRetriesPerRequest: 8,
-    retryStrategy: (times) => (connected ? Math.min(times * 100, 2_000) : null),
+    // Also bounds how long a command is held: ioredis fails what waits at every ninth try.
+    retryStrategy: (times) => (connected ? Math.min(times * 100, 500) : null),
   });
   let cause: unknown;
   const note = (error: Error) => {
@@ -95,6 +94,43 @@ export async function connect(url: string, onError: (error: Error) => void): Pro
   return listened(client, onError);
 }
 
+interface Lines {
+  /** A connection of its own whose commands wait for as long as it takes. */
+  readonly open: () => Redis;
+  /** The one that BullMQ's workers and event readers share and copy: they must never give up on a command. */
+  readonly patient: () => Redis;
+  close(): Promise<void>;
+}
+
+/** Every connection beside the first. Copies that BullMQ makes are kept track of, so that all can be cut when Redis is gone. */
+function openLines(client: Redis, onError: (error: Error) => void): Lines {
+  const opened = new Set<Redis>();
+  const open = (): Redis => {
+    const line = listened(client.duplicate({ maxRetriesPerRequest: null }), onError);
+    opened.add(line);
+    line.on('end', () => opened.delete(line));
+    return line;
+  };
+  let patient: Redis | undefined;
+  const openPatient = (): Redis => {
+    const line = open();
+    const copy = line.duplicate.bind(line);
+    line.duplicate = (override) => {
+      const copied = listened(copy(override), onError);
+      opened.add(copied);
+      return copied;
+    };
+    return line;
+  };
+  return {
+    open,
+    patient: () => (patient ??= openPatient()),
+    close: async () => {
+      await Promise.all(Array.from(opened, hangUp));
+    },
+  };
+}
+
 /** Every client needs a listener, or a lost connection ends the process. BullMQ adds three listeners per class. */
 function listened(client: Redis, onError: (error: Error) => void): Redis {
   client.on('error', onError);
@@ -103,8 +139,16 @@ function listened(client: Redis, onError: (error: Error) => void): Redis {
 }
 
 async function hangUp(client: Redis): Promise<void> {
-  if (client.status === 'ready') await client.quit();
-  else client.disconnect();
+  if (client.status === 'ready') await orAfter(closeLimitMs, client.quit());
+  client.disconnect();
+}
+
+/** BullMQ waits for its connections to end politely, which one to a lost Redis never does. */
+async function orAfter(limitMs: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  const limit = wait(limitMs, undefined, { signal: timer.signal }).catch(() => undefined);
+  await Promise.race([work, limit]);
+  timer.abort();
 }
 
 function explain(url: string, error: unknown): BackendError {

@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Job as StoredJob, UnrecoverableError } from 'bullmq';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Backend } from './backend.ts';
+import { openBackend } from './open.ts';
+
+const until = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
+const tuning = { concurrency: 5, leaseMs: 1_000, backoff: () => 10 };
+
+// A server of its own: these tests kill it.
+describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis alone', () => {
+  const errors: Error[] = [];
+  let backend: Backend;
+  let dir: string;
+  let port: number;
+  let server: ChildProcess;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'jobfleet-redis-'));
+    port = await freePort();
+    server = await startRedis(port, dir);
+    backend = await openBackend(`redis://127.0.0.1:${port}/1`, { onError: (error) => errors.push(error) });
+  });
+  afterAll(async () => {
+    await backend.close();
+    server.kill('SIGKILL');
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  it('reads a job whose payload is not JSON', async () => {
+    const queue = backend.queue('malformed');
+    await queue.add('x', {}, { jobId: 'x_1' });
+    const client = await queue.getBackend().client;
+    await client.hset('bull:malformed:x_1', { data: '{"half":' });
+    const listed: StoredJob[] = await queue.getJobs(['waiting']);
+    expect(listed.map((job): unknown => job.data)).toEqual([{ $malformed: true }]);
+    const seen: unknown[] = [];
+    const { worker } = backend.worker(
+      'malformed',
+      async (job) => {
+        seen.push(job.data);
+        await job.updateData({ $malformed: '{"half":' });
+        throw new UnrecoverableError('MALFORMED: not JSON');
+      },
+      tuning,
+    );
+    const failed = once(worker, 'failed');
+    const running = worker.run();
+    await failed;
+    expect(seen).toEqual([{ $malformed: true }]);
+    expect(await queue.getFailedCount()).toBe(1);
+    await worker.close();
+    await running;
+  });
+
+  it('stores every accepted job, wakes its workers and hears control messages after a server died and came back', async () => {
+    const queue = backend.queue('outage');
+    const ran = new Set<string | undefined>();
+    const { worker } = backend.worker('outage', (job) => Promise.resolve(ran.add(job.id)), tuning);
+    const running = worker.run();
+    const heard: string[] = [];
+    const stopListening = backend.control.listen(({ id }) => heard.push(id));
+    const say = (id: string) =>
+      until(async () => {
+        await backend.control.send({ kind: 'cancel', queue: 'outage', id });
+        expect(heard).toContain(id);
+      });
+    await say('before');
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+    const adding = Promise.all(Array.from({ length: 50 }, (_, n) => queue.add('x', {}, { jobId: `x_${n}` })));
+    server = await startRedis(port, dir);
+    await adding;
+    await until(() => expect(ran.size).toBe(50));
+    await say('after');
+    stopListening();
+    await worker.close();
+    await running;
+  });
+
+  it('fails an add within seconds while the server is gone, in words', async () => {
+    const queue = backend.queue('gone');
+    await queue.waitUntilReady();
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+    await expect(queue.add('x', {})).rejects.toThrow(/max retries per request|ECONNREFUSED|closed/i);
+    await expect(backend.ping()).rejects.toThrow(/does not answer \(.*\); start it, or correct QUEUE_URL/);
+    server = await startRedis(port, dir);
+    await until(() => backend.ping());
+  });
+});
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('expected a port');
+  return address.port;
+}
+
+/** Resolves when it answers; every accepted write is on disk. */
+async function startRedis(port: number, dir: string): Promise<ChildProcess> {
+  const args = ['--port', String(port), '--dir', dir, '--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
+  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)));
+    server.stdout.on('data', (text: Buffer) => {
+      if (text.includes('Ready to accept connections')) resolve();
+    });
+  });
+  server.removeAllListeners('exit');
+  return server;
+}
