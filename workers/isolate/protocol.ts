@@ -46,11 +46,11 @@ export type Failure = z.output<typeof failure>;
 
 const call = z.discriminatedUnion('name', [
   z.object({ name: z.literal('onceBegin'), key, whenUnknown: z.enum(['repeat', 'skip']) }),
-  z.object({ name: z.literal('onceEnd'), key, result: z.unknown() }),
+  z.object({ name: z.literal('onceEnd'), key, result: z.unknown().optional() }),
   z.object({
     name: z.literal('enqueue'),
     type: z.string().max(128),
-    payload: z.unknown(),
+    payload: z.unknown().optional(),
     options: z.object({ key, delayMs: z.number().optional() }),
   }),
   z.object({ name: z.literal('objectFetch'), input: z.string().max(2_048), maxBytes: z.number() }),
@@ -72,7 +72,7 @@ export const upward = z.discriminatedUnion('kind', [
     facts: z.record(z.string(), z.unknown()).optional(),
   }),
   z.object({ kind: z.literal('call'), id: z.int().nonnegative(), call }),
-  z.object({ kind: z.literal('result'), result: z.unknown() }),
+  z.object({ kind: z.literal('result'), result: z.unknown().default(null) }),
   z.object({ kind: z.literal('error'), error: failure }),
 ]);
 export type Upward = z.output<typeof upward>;
@@ -88,11 +88,11 @@ export const downward = z.discriminatedUnion('kind', [
       maxAttempts: z.number(),
       fence: z.number(),
     }),
-    payload: z.unknown(),
+    payload: z.unknown().optional(),
     env: z.unknown(),
   }),
   z.object({ kind: z.literal('abort'), code: z.enum(['CANCELLED', 'TIMED_OUT', 'SHUTDOWN', 'LEASE_LOST']) }),
-  z.object({ kind: z.literal('answer'), id: z.number(), value: z.unknown() }),
+  z.object({ kind: z.literal('answer'), id: z.number(), value: z.unknown().optional() }),
   z.object({ kind: z.literal('refusal'), id: z.number(), error: failure }),
 ]);
 export type Downward = z.output<typeof downward>;
