@@ -1,5 +1,7 @@
 /** `jobfleet api`, `worker` and `dashboard`: one part of the fleet in a process of its own. */
 import fastify from 'fastify';
+import { dashboardEnv } from '../dashboard/env.ts';
+import { startDashboard } from '../dashboard/main.ts';
 import { apiEnv } from '../producers/env.ts';
 import { startApi } from '../producers/main.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
@@ -74,4 +76,24 @@ export async function runWorker(flags: { readonly queues?: string; readonly conc
   shutdown.listen();
   for (const [type, reason] of fleet.unavailable) note(`${type} cannot run here: ${reason}`);
   note(`Worker ready for ${fleet.serves.join(', ')}; health at ${url}`);
+}
+
+export async function runDashboard(): Promise<void> {
+  const common = parseEnv(commonEnv, process.env);
+  const env = parseEnv(dashboardEnv, process.env);
+  const parts = await openParts('dashboard', common, version());
+  const shutdown = createShutdown({ log: parts.log });
+  const server = await startDashboard({
+    ...parts,
+    env,
+    host: common.HOST,
+    port: common.PORT ?? 3_001,
+    ready: () => (shutdown.draining() ? 'shutting down' : undefined),
+  });
+  shutdown.add({ name: 'close server', deadlineMs: 5_000, run: server.close });
+  shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
+  shutdown.listen();
+  const login =
+    server.madeAdmin === undefined ? 'DASHBOARD_USERS' : `${server.madeAdmin.name} / ${server.madeAdmin.password}`;
+  note(`Dashboard ready at ${server.url}/board (login ${login})`);
 }

@@ -1,6 +1,9 @@
 /** `jobfleet up`: API, workers, board and development inbox in one process on one port. What one needs first is printed. */
 import fastify, { type FastifyInstance } from 'fastify';
+import { dashboardEnv } from '../dashboard/env.ts';
 import { startInbox } from '../dashboard/inbox.ts';
+import { dashboard } from '../dashboard/main.ts';
+import { exposureProblem, type User } from '../dashboard/users.ts';
 import { apiEnv } from '../producers/env.ts';
 import { api } from '../producers/http.ts';
 import { apiOptions } from '../producers/main.ts';
@@ -30,6 +33,9 @@ export async function up(flags: { readonly json?: boolean }): Promise<void> {
     SIGNING_KEY: secrets.signingKey,
     ...given(process.env),
   });
+  const boardEnv = parseEnv(dashboardEnv, process.env);
+  const exposure = exposureProblem(common.HOST, boardEnv.DASHBOARD_USERS);
+  if (exposure !== undefined) throw new CliError(exposure, 2);
   const parts = await openParts('up', common, release);
   const isDevelopment = process.env['NODE_ENV'] !== 'production';
   const inbox =
@@ -49,7 +55,13 @@ export async function up(flags: { readonly json?: boolean }): Promise<void> {
     metrics: parts.metrics,
   });
   await app.register(api, await apiOptions({ ...parts, env, version: release }));
-  if (inbox !== undefined) await app.register(inbox.plugin);
+  await app.register(dashboard, {
+    ...parts,
+    inbox,
+    users: boardEnv.DASHBOARD_USERS ?? [madeAdmin(secrets)],
+    sessionSecret: boardEnv.SESSION_SECRET ?? secrets.signingKey,
+    hasDocs: true,
+  });
   app.get('/', async (_request, reply) => reply.redirect('/board'));
   const url = await listen(app, common.HOST, common.PORT);
   shutdown.add({
@@ -70,7 +82,7 @@ export async function up(flags: { readonly json?: boolean }): Promise<void> {
     url,
     key,
     hasInbox: inbox !== undefined,
-    boardUsers: login(secrets),
+    boardUsers: boardEnv.DASHBOARD_USERS === undefined ? `admin / ${secrets.boardPassword}` : 'as in DASHBOARD_USERS',
     dataDir: common.DATA_DIR,
     store: parts.backend.kind,
     unavailable: Object.fromEntries(fleet.unavailable),
@@ -83,9 +95,8 @@ function given(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
 }
 
-function login(secrets: Secrets): string {
-  const users = process.env['DASHBOARD_USERS'];
-  return users === undefined || users === '' ? `admin / ${secrets.boardPassword}` : 'as in DASHBOARD_USERS';
+function madeAdmin({ boardPassword }: Secrets): User {
+  return { name: 'admin', role: 'admin', password: boardPassword };
 }
 
 function draining(fleet: Fleet, shutdownMs: number): string {
