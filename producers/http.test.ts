@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openTestApi, type TestApi } from '../tests/support/api.ts';
+import { openTestApi, type TestAnswer, type TestApi } from '../tests/support/api.ts';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -146,15 +146,15 @@ describe('DELETE /v1/jobs/{id}', () => {
 describe('GET /v1/jobs', () => {
   test('pages through all of them, each once', async () => {
     const ids: string[] = [];
-    let cursor: unknown = null;
+    let cursor: string | null = null;
     do {
-      const query = cursor === null ? '' : `&cursor=${String(cursor)}`;
-      const page = await api.call('GET', `/v1/jobs?queue=email_sending&limit=2${query}`);
+      const query = cursor === null ? '' : `&cursor=${cursor}`;
+      const page: TestAnswer = await api.call('GET', `/v1/jobs?queue=email_sending&limit=2${query}`);
       expect(page.status).toBe(200);
       const items = page.json['items'];
       if (!Array.isArray(items)) throw new Error('expected items');
       ids.push(...items.map((item: { id: string }) => item.id));
-      cursor = page.json['cursor'];
+      cursor = typeof page.json['cursor'] === 'string' ? page.json['cursor'] : null;
     } while (cursor !== null);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids.length).toBeGreaterThanOrEqual(3);
