@@ -101,7 +101,8 @@ interface HoldOptions {
 /** A process that holds a store (embedded.live.holder.ts). */
 interface Holder {
   readonly child: ChildProcess;
-  readonly lines: string[];
+  /** Rows it inserted, each named after its commit. */
+  readonly added: string[];
   /** Resolves with the value of the first line that says `event`, past and future. */
   readonly said: (event: string) => Promise<unknown>;
   /** Closes the store, and waits for the end of the process. */
@@ -118,14 +119,20 @@ function hold(undo: Undo, at: string, options: HoldOptions = {}): Holder {
     ...as,
   });
   undo.push(() => child.kill('SIGKILL'));
-  const lines: string[] = [];
+  const added: string[] = [];
+  const events: Record<string, unknown>[] = [];
   const output: Interface = createInterface({ input: child.stdout });
-  output.on('line', (line) => lines.push(line));
+  output.on('line', (line) => {
+    const event: Record<string, unknown> = JSON.parse(line);
+    if (typeof event['added'] === 'string') added.push(event['added']);
+    else events.push(event);
+  });
   const said = async (event: string): Promise<unknown> => {
     for (;;) {
-      const found = lines.map((line): Record<string, unknown> => JSON.parse(line)).find((line) => event in line);
+      const found = events.find((one) => event in one);
       if (found !== undefined) return found[event];
-      if (child.exitCode !== null) throw new Error(`The holder ended before it said ${event}: ${lines.join(' ')}`);
+      if (child.exitCode !== null)
+        throw new Error(`The holder ended before it said ${event}: ${JSON.stringify(events)}`);
       await Promise.race([once(output, 'line'), once(child, 'exit')]);
     }
   };
@@ -135,7 +142,7 @@ function hold(undo: Undo, at: string, options: HoldOptions = {}): Holder {
     await said('closed');
     await exit;
   };
-  return { child, lines, said, close };
+  return { child, added, said, close };
 }
 
 /** Sends a signal and waits for the end. */

@@ -9,6 +9,15 @@ import { asRoot, gone, kill, openStage, processesOf, query, serversIn } from './
 import { findProcess } from './pid-file.ts';
 import { type EmbeddedStore, openEmbedded } from './server.ts';
 
+/** Whole numbers from 0 up to `below`, the same ones on every run. */
+function randomFrom(start: number): (below: number) => number {
+  let seed = start;
+  return (below) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return Math.floor((seed / 2_147_483_648) * below);
+  };
+}
+
 describe('opening and closing', () => {
   test('makes a store, keeps its rows for the next start, and leaves no server behind', async () => {
     const { root, dir, open } = await openStage();
@@ -39,11 +48,7 @@ describe('opening and closing', () => {
 
   test('opens and closes in any order find a server, and the last one leaves none', async () => {
     const { root, dir, errors } = await openStage();
-    let seed = 11;
-    const random = (below: number): number => {
-      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
-      return Math.floor((seed / 2_147_483_648) * below);
-    };
+    const random = randomFrom(11);
     const inside = new Set<EmbeddedStore>();
     const visits = Array.from({ length: 4 }, async () => {
       for (let visit = 0; visit < 8; visit += 1) {
@@ -122,20 +127,54 @@ describe('death', () => {
     const { root, dir, open, hold } = await openStage();
     const holder = hold(dir, { mode: 'add' });
     const pid = Number(await holder.said('opened'));
-    const added = (): string[] => holder.lines.flatMap((line) => JSON.parse(line).added ?? []);
-    await vi.waitFor(() => expect(added().length).toBeGreaterThan(100), { timeout: 20_000 });
+    await vi.waitFor(() => expect(holder.added.length).toBeGreaterThan(100), { timeout: 20_000 });
     for (const one of await processesOf(pid)) process.kill(one, 'SIGKILL');
     await holder.said('error');
-    const afterFirst = added().length;
-    await vi.waitFor(() => expect(added().length).toBeGreaterThan(afterFirst + 100), { timeout: 20_000 });
+    const afterFirst = holder.added.length;
+    await vi.waitFor(() => expect(holder.added.length).toBeGreaterThan(afterFirst + 100), { timeout: 20_000 });
     const [second] = await serversIn(root);
     holder.child.kill('SIGKILL');
     for (const one of await processesOf(second ?? 0)) process.kill(one, 'SIGKILL');
     await gone(second);
     const store = await open();
     const kept = new Set((await query(store, 'select id from added')).map((row) => JSON.stringify(row)));
-    expect(added().filter((id) => !kept.has(JSON.stringify({ id })))).toEqual([]);
+    expect(holder.added.filter((id) => !kept.has(JSON.stringify({ id })))).toEqual([]);
   });
+
+  test('whatever dies, whenever: no accepted row is lost, and the last one out stops the server', async () => {
+    const { root, dir, open, hold } = await openStage();
+    const random = randomFrom(29);
+    const accepted: string[] = [];
+    const holders = [hold(dir, { mode: 'add' }), hold(dir, { mode: 'add' })];
+    for (let round = 0; round < 8; round += 1) {
+      const before = holders.map((holder) => holder.added.length);
+      for (const [index, holder] of holders.entries()) {
+        const goal = (before[index] ?? 0) + 10 + random(100);
+        await vi.waitFor(() => expect(holder.added.length).toBeGreaterThan(goal), { timeout: 30_000, interval: 10 });
+      }
+      const [server = 0] = await serversIn(root);
+      const family = await processesOf(server);
+      const index = random(2);
+      const victim = holders[index];
+      const choice = round % 4;
+      if (choice === 0) process.kill(server, 'SIGKILL');
+      else if (choice === 1) for (const pid of family) process.kill(pid, 'SIGKILL');
+      else if (choice === 2) process.kill(family[1 + random(family.length - 1)] ?? server, 'SIGKILL');
+      else if (victim !== undefined) {
+        await kill(victim.child, 'SIGKILL');
+        accepted.push(...victim.added);
+        holders[index] = hold(dir, { mode: 'add' });
+      }
+    }
+    // The server recovers from this while everybody leaves.
+    const [, child = 0] = await processesOf((await serversIn(root))[0] ?? 0);
+    process.kill(child, 'SIGKILL');
+    await Promise.all(holders.map((holder) => holder.close()));
+    expect(await serversIn(root)).toEqual([]);
+    for (const holder of holders) accepted.push(...holder.added);
+    const kept = new Set((await query(await open(), 'select id from added')).map((row) => JSON.stringify(row)));
+    expect(accepted.filter((id) => !kept.has(JSON.stringify({ id })))).toEqual([]);
+  }, 180_000);
 
   test('a lost connection of its own brings a process back in', async () => {
     const { root, open } = await openStage();

@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { codeOf, EmbeddedStoreError, unless } from './errors.ts';
-import { canReach, makeParents, type ServerUser } from './user.ts';
+import { canReach, type ServerUser } from './user.ts';
 
 export interface Place {
   /** Absolute, as asked for; a symbolic link when `shared`. */
@@ -33,7 +33,7 @@ export const linkNote = 'jobfleet-link';
 /** Throws `EmbeddedStoreError` when no store can be kept at `dir`. Makes the folders above it. */
 export async function findPlace(asked: string, user: ServerUser, sharedFolder: string): Promise<Place> {
   const parent = dirname(resolve(asked));
-  await makeParents(parent);
+  await mkdir(parent, { recursive: true });
   // Two names of one directory are one store.
   const dir = join(await realpath(parent), basename(resolve(asked)));
   await refuseNetwork(dirname(dir));

@@ -1,7 +1,6 @@
 /** As whom the server runs, and what that user may reach. */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from './errors.ts';
 
 export interface ServerUser {
   readonly uid: number;
@@ -49,19 +48,4 @@ export async function canReach(path: string, user: ServerUser): Promise<boolean>
     if (!mayPass(await stat(at), user)) return false;
     if (dirname(at) === at) return true;
   }
-}
-
-/** `mkdir -p`, the new directories passable for everybody whatever the umask says. Answers whether it was there or made. */
-export async function makeParents(path: string): Promise<void> {
-  const missing: string[] = [];
-  for (let at = path; dirname(at) !== at; at = dirname(at)) {
-    try {
-      await stat(at);
-      break;
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
-      missing.unshift(at);
-    }
-  }
-  for (const directory of missing) await mkdir(directory, { recursive: true, mode: 0o755 });
 }
