@@ -81,6 +81,9 @@ class StoreWorker extends Worker {
   }
 }
 
+/** Events kept for readers that fell behind. */
+const streams = { events: { maxLen: 1_000 } };
+
 type Classes = Pick<Backend, 'queue' | 'worker' | 'events' | 'close'>;
 
 /** `close()` ends workers (waiting for their active jobs), event readers, then queues; the store's connections come after. */
@@ -99,15 +102,8 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
         if (defaults !== undefined) known.jobsOpts = { ...known.jobsOpts, ...defaults, removeOnFail: false };
         return known;
       }
-      const queue = new StoreQueue(
-        name,
-        {
-          connection,
-          defaultJobOptions: { removeOnComplete, ...defaults, removeOnFail: false },
-          streams: { events: { maxLen: 1_000 } },
-        },
-        factoryAsDefault,
-      );
+      const defaultJobOptions = { removeOnComplete, ...defaults, removeOnFail: false };
+      const queue = new StoreQueue(name, { connection, defaultJobOptions, streams }, factoryAsDefault);
       queue.on('error', onError);
       queues.set(name, queue);
       return queue;

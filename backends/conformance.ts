@@ -7,8 +7,10 @@ import type { Backend } from './backend.ts';
 import { deadLetterTests } from './conformance-dead-letters.ts';
 import { jobTests } from './conformance-jobs.ts';
 import { leaseTests } from './conformance-leases.ts';
+import { propertyTests } from './conformance-properties.ts';
 import { recordTests } from './conformance-records.ts';
 import { createStage, type Register } from './conformance-stage.ts';
+import { watchingTests } from './conformance-watching.ts';
 
 /** Titles of tests that do not apply to a store, each with the reason. */
 export type Skips = Readonly<Record<string, string>>;
@@ -32,7 +34,9 @@ export function conformance(
       // oxlint-disable-next-line vitest/no-disabled-tests, vitest/no-conditional-tests
       else test.skip(`${title} (skipped: ${reason})`);
     };
-    jobTests(stage, register, { heavy: options.heavy ?? false });
+    jobTests(stage, register);
+    watchingTests(stage, register);
+    propertyTests(stage, register, { heavy: options.heavy ?? false });
     leaseTests(stage, register);
     recordTests(stage, register);
     deadLetterTests(stage, register);

@@ -92,13 +92,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   const index = createDeadLetterIndex(parts.backend.failed, now);
   const find = finder(index, parts.queues);
   const redrive = redriver({ ...parts, now }, index);
-  const discard = async (queue: string, id: string): Promise<boolean> => {
-    const job = await deadJob(parts.backend, queue, id);
-    if (job === undefined) return false;
-    await job.remove();
-    index.expire(queue);
-    return true;
-  };
+  const discard = discarder(parts, index);
   return {
     async list(filter, page) {
       const { letters, complete } = await find(filter);
@@ -158,6 +152,16 @@ function redriver(parts: RedriveParts, index: DeadLetterIndex): DeadLetters['red
       index.expire(queue);
       await records.release(key, holder);
     }
+  };
+}
+
+function discarder({ backend }: DeadLetterParts, index: DeadLetterIndex): DeadLetters['discard'] {
+  return async (queue, id) => {
+    const job = await deadJob(backend, queue, id);
+    if (job === undefined) return false;
+    await job.remove();
+    index.expire(queue);
+    return true;
   };
 }
 

@@ -53,7 +53,10 @@ function isSurelyFine(value: unknown, depth: number, tally: Tally): boolean {
       return (
         depth <= maxDepth && (Array.isArray(value) ? areFine(value, depth, tally) : isObjectFine(value, depth, tally))
       );
-    default:
+    case 'bigint':
+    case 'function':
+    case 'symbol':
+    case 'undefined':
       return false;
   }
 }

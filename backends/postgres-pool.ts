@@ -76,6 +76,7 @@ async function repeat<T>(run: () => Promise<T>, first: unknown, pool: Pool): Pro
     if ((!lost && !conflicts.has(errorCode(error))) || Date.now() > deadline || pool.ending) throw error;
     // Jitter parts two victims that would meet again.
     await wait(lost ? Math.min(50 * 2 ** round, 1_000) : Math.random() * Math.min(2 ** round, 50));
+    if (pool.ending) throw error;
     try {
       return await run();
     } catch (next) {

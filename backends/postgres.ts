@@ -25,18 +25,7 @@ const ownConnections = 10;
 /** Connects, migrates both schemas when needed, and answers; or throws `BackendError`. Needs PostgreSQL 14 or newer. */
 export async function openPostgres(url: string, options: PostgresOptions): Promise<Backend> {
   const onError = reportOnce(options.onError);
-  const pool = openPool(url, {
-    max: ownConnections + (options.connections ?? 20),
-    // Ours alone: a deadlock shows after 0.1 s instead of 1 s, that long everything behind it stands.
-    ...(options.kind === 'embedded' ? { deadlockTimeoutMs: 100 } : {}),
-    onError,
-  });
-  try {
-    await migrate(pool);
-  } catch (error) {
-    await pool.end();
-    throw explain(url, error);
-  }
+  const pool = await openMigrated(url, options, onError);
   const flushes = new Set<() => Promise<void>>();
   const classes = createClasses({ factory: postgresFactory(pool, flushes, onError), removeOnComplete: false, onError });
   const control = postgresControl(pool, url, onError);
@@ -59,12 +48,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
     failed: postgresFailed(pool),
     leaseConnection: { kind: 'postgres', url, schema: 'bullmq' },
     chores: [{ name: 'expired records', everyMs: 60_000, run: async () => void (await sweepRecords(pool, 10_000)) }],
-    async now() {
-      const { rows } = await pool.query<{ ms: number }>(
-        'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
-      );
-      return rows[0]?.ms ?? Number.NaN;
-    },
+    now: () => askTime(pool),
     async ping() {
       try {
         await pool.query('SELECT 1');
@@ -74,6 +58,30 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
     },
     close: () => (closing ??= close()),
   };
+}
+
+async function openMigrated(url: string, options: PostgresOptions, onError: (error: Error) => void): Promise<Pool> {
+  const pool = openPool(url, {
+    max: ownConnections + (options.connections ?? 20),
+    // Ours alone: a deadlock shows after 0.1 s instead of 1 s, that long everything behind it stands.
+    ...(options.kind === 'embedded' ? { deadlockTimeoutMs: 100 } : {}),
+    onError,
+  });
+  try {
+    await migrate(pool);
+    return pool;
+  } catch (error) {
+    await pool.end();
+    throw explain(url, error);
+  }
+}
+
+async function askTime(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ ms: number }>(
+    'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
+  );
+  if (rows[0] === undefined) throw new RangeError('PostgreSQL answered the question for its time with no row');
+  return rows[0].ms;
 }
 
 /** BullMQ's backend over the shared pool. The schema was checked when the pool was opened: asking again per class would cost a round trip each, and BullMQ keeps a failed answer for ever. */

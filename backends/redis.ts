@@ -47,10 +47,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     failed: redisFailed(client, prefix),
     leaseConnection: { kind: 'redis', url, prefix },
     chores: [],
-    async now() {
-      const [seconds, micros] = await client.time();
-      return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
-    },
+    now: () => askTime(client),
     async ping() {
       try {
         await client.ping();
@@ -60,6 +57,11 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     },
     close: () => (closing ??= close()),
   };
+}
+
+async function askTime(client: Redis): Promise<number> {
+  const [seconds, micros] = await client.time();
+  return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }
 
 /**
