@@ -20,8 +20,8 @@ type Parts = SandboxParts & { readonly group: Group | undefined; readonly end: E
 const timeoutGraceMs = 1_000;
 const maxLogLines = 200;
 /** A child may send this many messages at once and so many more each second; its own side sends far fewer. */
-const burst = 5_000;
-const messagesPerSecond = 50;
+const burst = 500;
+const messagesPerSecond = 10;
 const codes: readonly string[] = ['CANCELLED', 'TIMED_OUT', 'SHUTDOWN', 'LEASE_LOST'] satisfies AbortCode[];
 
 /** Resolves with the result, or rejects, when the child is proven dead and its folder is gone. */

@@ -22,7 +22,15 @@ export interface LevelSearch {
   readonly atMost?: Level;
 }
 
-const probe = `const fs = require('node:fs'); fs.accessSync(process.argv[1], fs.constants.R_OK); fs.writeFileSync('probe', 'ok');`;
+// By its whole path: every folder above must let the child pass.
+const probe = `const fs = require('node:fs');
+try {
+  fs.accessSync(process.argv[1], fs.constants.R_OK);
+  fs.writeFileSync(process.argv[2] + '/probe', 'ok');
+} catch (error) {
+  process.stderr.write(error.message);
+  process.exit(1);
+}`;
 
 export async function findLevel(search: LevelSearch): Promise<FoundLevel> {
   const refused: string[] = [];
@@ -49,7 +57,7 @@ async function tryLevel(confinement: Confinement, search: LevelSearch): Promise<
     await chmod(folder, 0o700);
     if (userId !== undefined) await chown(folder, userId, userId);
     const place: Place = { folder, readable: search.readable, userId };
-    const node = [process.execPath, '-e', probe, search.entry];
+    const node = [process.execPath, '-e', probe, search.entry, folder];
     const [file = '', ...rest] = commandLine(confinement, defaultPolicy.child, place, node);
     const problem = await run(file, rest, { cwd: folder, path: search.path });
     if (problem !== undefined) return problem;
