@@ -123,9 +123,12 @@ async function failureOf(
   return error;
 }
 
-/** How the pool says that a child ended without an answer of its own; a child cannot say it itself. */
+/**
+ * How the pool says that a child ended without an answer of its own; a child cannot say it itself. With the verdict
+ * `later` no child was ready: the job has not run, so nothing is held against it.
+ */
 function isDeath(error: unknown): error is JobError {
-  return error instanceof JobError && error.code.startsWith('SANDBOX_');
+  return error instanceof JobError && error.code.startsWith('SANDBOX_') && error.verdict.kind !== 'later';
 }
 
 function describe(thrown: unknown): string {

@@ -91,7 +91,8 @@ class AttemptContext implements JobContext {
       // The record holds what an earlier attempt's effect returned, as JSON; its type is the effect's by construction.
       if (answer.state === 'done') return answer.result as T;
       const result = await effect();
-      await services.onceEnd(key, result);
+      // JSON knows no undefined: an effect that answers nothing is replayed as null.
+      await services.onceEnd(key, result ?? null);
       return result;
     };
   }

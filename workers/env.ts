@@ -41,6 +41,8 @@ export const workersEnv = z.object({
   WORK_DIR: z
     .string()
     .optional()
-    .describe('Where folders of running attempts are made. Default: the temporary folder of the system.'),
+    .describe(
+      'Where folders of running attempts are made. Default: the temporary folder of the system. A worker of root gives children ids of their own: others must be able to pass through it.',
+    ),
 });
 export type WorkersEnv = z.output<typeof workersEnv>;

@@ -1,6 +1,6 @@
 /** Worker processes for tests that kill them, and the store they share with the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import type { ObjectStore } from '../../runtime/object-store.ts';
 import { openFolderStore } from '../../runtime/object-store-folder.ts';
 
 const script = fileURLToPath(new URL('./fleet-process.ts', import.meta.url));
-const waitMs = 60_000;
+const waitMs = 25_000;
 
 export interface WorkerProcess {
   readonly child: ChildProcess;
@@ -47,6 +47,8 @@ export interface Stage {
 /** `store`: `embedded`, `postgres` (a server of the stage) or a redis:// address whose test queues are emptied first. */
 export async function openStage(store: string): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-stage-'));
+  // Children under ids of their own pass through it to their folders.
+  await chmod(folder, 0o711);
   const objects: ObjectStore = await openFolderStore(join(folder, 'objects'));
   const server = store === 'postgres' ? await openEmbedded(join(folder, 'server'), { onError: ignore }) : undefined;
   const queueUrl = server?.url ?? (store === 'embedded' ? `embedded:${join(folder, 'queue')}` : store);

@@ -13,7 +13,7 @@ const resultLimitBytes = 16_000;
 
 const onceRecord = z.discriminatedUnion('state', [
   z.object({ state: z.literal('begun'), fence: z.number() }),
-  z.object({ state: z.literal('done'), fence: z.number(), result: z.unknown().optional() }),
+  z.object({ state: z.literal('done'), fence: z.number(), result: z.unknown().default(null) }),
 ]);
 
 export interface Once {
