@@ -70,7 +70,7 @@ export async function sendProblem(error: unknown, request: FastifyRequest, reply
   if (problem.status === 401) reply.header('www-authenticate', challenge);
   if (problem.status === 503) reply.header('retry-after', '5');
   // What is left of a refused body is not worth reading.
-  if (problem.status === 413 || problem.status === 408) reply.header('connection', 'close');
+  if (!request.raw.complete) reply.header('connection', 'close');
   reply.header('x-request-id', request.id).header('cache-control', 'no-store');
   await reply.code(problem.status).type(problemType).send(JSON.stringify(problem));
 }

@@ -3,6 +3,7 @@
  * streams into the folder store. `GET /v1/objects/…` serves what a signed link names, with ranges; on S3 it redirects,
  * except for playlists, whose relative addresses must resolve against us.
  */
+import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ObjectRangeError, type ObjectStore, ObjectTooLargeError } from '../runtime/object-store.ts';
@@ -96,8 +97,10 @@ function putRoute({ objects, links }: UploadRouteParts): Route {
       const grant = links.writable(params.token);
       if (grant === undefined) throw notFound();
       refuseOtherFile(request, grant);
+      // Before a gigabyte is read in vain; `ifAbsent` below is what decides.
+      if ((await objects.head(grant.key)) !== undefined) throw filled();
       const { stored, sizeBytes } = await storeBody(objects, request, grant);
-      if (!stored) throw new ProducerError('CONFLICT', 'This place is filled already; ask for a new one.');
+      if (!stored) throw filled();
       if (sizeBytes < grant.sizeBytes) {
         await objects.delete(grant.key);
         throw wrongSize(grant.sizeBytes);
@@ -105,6 +108,10 @@ function putRoute({ objects, links }: UploadRouteParts): Route {
       return { status: 201, body: { object: `object:${grant.key}`, sizeBytes } };
     },
   });
+}
+
+function filled(): ProducerError {
+  return new ProducerError('CONFLICT', 'This place is filled already; ask for a new one.');
 }
 
 function wrongSize(expected: number, code: 'INVALID' | 'TOO_LARGE' = 'INVALID'): ProducerError {
@@ -126,7 +133,9 @@ function refuseOtherFile(request: FastifyRequest, grant: UploadGrant): void {
 
 async function storeBody(objects: ObjectStore, request: FastifyRequest, grant: UploadGrant) {
   try {
-    return await objects.put(grant.key, request.raw, {
+    // The store may stop reading early; the connection has to live on for the answer.
+    const body = Readable.from(request.raw.iterator({ destroyOnReturn: false }), { objectMode: false });
+    return await objects.put(grant.key, body, {
       contentType: grant.contentType,
       ifAbsent: true,
       maxBytes: grant.sizeBytes,

@@ -65,6 +65,25 @@ describe('uploads', () => {
     expect((await put(upload.url, new Uint8Array(1_000), upload.headers)).status).toBe(201);
   });
 
+  test('an upload that breaks off keeps nothing, and its place can still be filled', async () => {
+    const { object, upload } = await slot('image/png', 2_000_000, 'a.png');
+    const abort = new AbortController();
+    const half = new ReadableStream({
+      start: (controller) => controller.enqueue(new Uint8Array(1_000_000)),
+      pull: () => abort.abort(),
+    });
+    const broken = fetch(upload.url, {
+      method: 'PUT',
+      body: half,
+      headers: upload.headers,
+      duplex: 'half',
+      signal: abort.signal,
+    });
+    await expect(broken).rejects.toThrow('aborted');
+    expect((await put(upload.url, new Uint8Array(2_000_000), upload.headers)).status).toBe(201);
+    expect((await api.objects.head(object.slice(7)))?.sizeBytes).toBe(2_000_000);
+  });
+
   test.each([
     { filename: 'a', contentType: 'video/mp4', sizeBytes: 0 },
     { filename: 'a', contentType: 'video/mp4', sizeBytes: 3_000_001 },
