@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// The door of the command: the compiled program of this package. A fresh clone compiles itself on `npm ci`.
+// The door of the command: the compiled program of this package. script/bootstrap compiles a fresh clone.
 import { existsSync } from 'node:fs';
 
 const compiled = new URL('../dist/cli/main.js', import.meta.url);
 if (existsSync(compiled)) await import(compiled.href);
 else {
   process.stderr.write(
-    'jobfleet is not built yet: run `npm ci` (or `npm run build`) in its folder, then call it again.\n',
+    'jobfleet is not built yet: run script/bootstrap (or `npm run build`) in its folder, then call it again.\n',
   );
   process.exitCode = 1;
 }
