@@ -59,8 +59,12 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     for (const route of routes.filter((one) => one.rawBody === true)) addRoute(scope, route, options);
   });
   await addDocs(app, routes, options);
-  app.setNotFoundHandler(async (request) => {
-    throw unknownAddress(request, routes);
+  const unknown = options.requestsPerMinute === 0 ? {} : { preHandler: app.rateLimit() };
+  app.setNotFoundHandler(unknown, async (request, reply) => {
+    const methods = methodsAt(request.url.split('?', 1)[0] ?? '', routes);
+    if (methods.length === 0) throw notFound();
+    void reply.header('allow', methods.join(', '));
+    throw new ProducerError('METHOD_NOT_ALLOWED', `Allowed here: ${methods.join(', ')}.`);
   });
 };
 
@@ -102,8 +106,8 @@ function addRoute(app: FastifyInstance, route: Route, options: ApiOptions): void
   app.route({
     method: route.method,
     url: fastifyPath(route.path),
-    // Before the body is read: a stranger's body is not worth the memory.
-    onRequest: async (request) => {
+    // After the rate limit (it counts strangers too), before the body is read: a stranger's is not worth the memory.
+    preParsing: async (request) => {
       if (route.scope !== 'none') credentials.set(request, await credentialOf(request, options.keys, route.scope));
     },
     handler: async (request, reply) => {
@@ -151,12 +155,12 @@ async function addDocs(app: FastifyInstance, routes: readonly Route[], options: 
   });
 }
 
-/** 405 with the methods that exist for a known address, 404 for an unknown one. */
-function unknownAddress(request: FastifyRequest, routes: readonly Route[]): ProducerError {
-  const path = request.url.split('?', 1)[0] ?? '';
-  const methods = routes.filter((route) => matches(route.path, path)).map((route) => route.method);
-  if (methods.length === 0) return notFound();
-  return new ProducerError('METHOD_NOT_ALLOWED', `Allowed here: ${methods.join(', ')}.`);
+/** Empty for an address nobody knows. */
+function methodsAt(path: string, routes: readonly Route[]): string[] {
+  return routes
+    .filter((route) => matches(route.path, path))
+    .map((route) => route.method)
+    .toSorted();
 }
 
 function matches(pattern: string, path: string): boolean {
