@@ -161,9 +161,3 @@ export interface BackendOptions {
   readonly connections?: number;
   readonly onError: (error: Error) => void;
 }
-
-/** A backend lacks what was asked for. */
-export class NotSupportedError extends Error {
-  override readonly name = 'NotSupportedError';
-  readonly code = 'NOT_SUPPORTED';
-}

@@ -8,7 +8,7 @@ import {
   type RedisQueueBackend,
   Worker,
 } from 'bullmq';
-import pg from 'pg';
+import { Pool } from 'pg';
 import type { Backend } from '../backends/backend.ts';
 import { openBackend } from '../backends/open.ts';
 import { loadRegistry } from '../jobs/registry.ts';
@@ -135,7 +135,7 @@ export async function openOurs(server: Server): Promise<Side> {
 }
 
 export async function openTheirs(server: Server): Promise<Side> {
-  const pool = server.name === 'redis' ? undefined : new pg.Pool({ connectionString: server.url, max: 30 });
+  const pool = server.name === 'redis' ? undefined : new Pool({ connectionString: server.url, max: 30 });
   pool?.on('error', fail);
   pool?.setMaxListeners(0);
   const address = new URL(server.url);
@@ -155,7 +155,7 @@ export async function openTheirs(server: Server): Promise<Side> {
         })
       : new Queue(
           'raw',
-          { connection: pool as unknown as ConnectionOptions, defaultJobOptions: defaults },
+          { connection: pool, defaultJobOptions: defaults },
           postgresFactory,
         );
   await queue.waitUntilReady();
@@ -178,11 +178,11 @@ export async function openTheirs(server: Server): Promise<Side> {
       };
       const worker =
         pool === undefined
-          ? new Worker('raw', processor, { ...options, connection: connection as { host: string; port: number } })
+          ? new Worker('raw', processor, { ...options, connection })
           : new Worker(
               'raw',
               processor,
-              { ...options, connection: pool as unknown as ConnectionOptions },
+              { ...options, connection: pool },
               postgresFactory,
             );
       worker.on('error', fail);

@@ -24,7 +24,7 @@ export interface Connection {
   ) => Promise<z.output<S>>;
 }
 
-export const clientFile = z.object({ url: z.url(), key: z.string() });
+const clientFile = z.object({ url: z.url(), key: z.string() });
 
 const problem = z.object({
   title: z.string().optional(),

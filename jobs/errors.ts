@@ -59,5 +59,3 @@ export const jobCodes = {
   UNEXPECTED: 'The handler threw something that is no JobError; retried.',
   UNKNOWN_JOB: 'No job type of that name in this release. Deploy workers before producers, then redrive.',
 } as const satisfies Record<string, string>;
-
-export type JobCode = keyof typeof jobCodes;

@@ -132,7 +132,7 @@ describe('the first five minutes', { timeout: 120_000 }, () => {
     const accepted = JSON.parse(stdout) as { id: string; type: string; status: string };
     expect(accepted).toMatchObject({ type: 'email-sending' });
     await ended(accepted.id, 'completed');
-    await server.until(new RegExp(`${accepted.id}`));
+    await server.until(new RegExp(accepted.id));
     const alias = await ask('POST', '/v1/jobs', {
       ...mail,
       type: 'email_sending',

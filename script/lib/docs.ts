@@ -33,14 +33,13 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 function defaultOf(schema: z.ZodType): string {
   const parsed = schema.safeParse(undefined);
   if (!parsed.success) return 'required';
-  return parsed.data === undefined ? '–' : `\`${String(parsed.data)}\``;
+  return parsed.data === undefined ? '–' : `\`${typeof parsed.data === 'string' ? parsed.data : JSON.stringify(parsed.data)}\``;
 }
 
 function variableRows(schema: z.ZodObject): string[][] {
-  return Object.entries(schema.shape).map(([name, field]) => {
-    const value = field as z.ZodType;
-    return [`\`${name}\``, defaultOf(value), value.description ?? ''];
-  });
+  return Object.entries(schema.shape).flatMap(([name, field]) =>
+    field instanceof z.ZodType ? [[`\`${name}\``, defaultOf(field), field.description ?? '']] : [],
+  );
 }
 
 /** Every `env.ts` of the composition roots; each exports exactly the objects it parses. */
@@ -48,8 +47,8 @@ async function variables(): Promise<string> {
   const rows = new Map<string, string[]>();
   for (const folder of ['runtime', 'producers', 'workers', 'dashboard', 'cli']) {
     if (!(await readdir(new URL(folder, root))).includes('env.ts')) continue;
-    const module = (await import(new URL(`${folder}/env.ts`, root).href)) as Record<string, unknown>;
-    for (const value of Object.values(module)) {
+    const module: unknown = await import(new URL(`${folder}/env.ts`, root).href);
+    for (const value of Object.values(Object(module))) {
       if (value instanceof z.ZodObject) for (const line of variableRows(value)) rows.set(line[0] ?? '', line);
     }
   }
