@@ -5,11 +5,11 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { JobCleanStatus, JobStatus, QueueJobOptions, QueueWorker } from '@bull-board/api/typings/app';
 import type { Queue, Job as StoredJob } from 'bullmq';
-import { z } from 'zod';
 import type { DeadLetters } from '../backends/dead-letters.ts';
 import type { Job } from '../jobs/define.ts';
 import type { Client } from '../producers/client.ts';
 import { mask, maskText } from '../runtime/mask.ts';
+import { editorSchema } from './editor-schema.ts';
 import type { Fleet } from './fleet.ts';
 
 export interface BoardQueueParts {
@@ -30,7 +30,7 @@ export class BoardQueue extends BullMQAdapter {
       // A job that completed is not run again: its once-records would replay it.
       allowCompletedRetries: false,
       displayName: job.name,
-      jobDataSchema: z.toJSONSchema(job.payload, { target: 'draft-7', io: 'input', unrepresentable: 'any' }),
+      jobDataSchema: editorSchema(job.payload),
     };
     super(stored, options);
     this.#job = job;

@@ -32,7 +32,7 @@ button:focus-visible,a:focus-visible,input:focus-visible{outline:2px solid var(-
 dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:2px 16px;margin:8px 0 16px}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .tabs{display:flex;gap:16px;flex-wrap:wrap;padding:8px 14px;border-bottom:1px solid var(--line)}
-iframe{display:block;width:100%;height:60vh;border:0;background:#fff}
+iframe{display:block;width:100%;height:60vh;border:0;background:#fff;color-scheme:light}
 pre{margin:0;padding:14px;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,monospace}
 .login{max-width:340px;margin:12vh auto 0;padding:24px}
 .login h1{margin-bottom:16px}

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { domainToUnicode } from 'node:url';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import PostalMime from 'postal-mime';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import cases from '../../tests/corpus/mail.json' with { type: 'json' };
@@ -157,10 +157,7 @@ describe('a retry', () => {
     const port = typeof address === 'object' ? address?.port : 0;
     const { run } = await send(welcome('ada@example.com'), {
       env: { SMTP_URL: `smtp://127.0.0.1:${port}` },
-      onStart: async (running) => {
-        await connected;
-        running.abort('CANCELLED', 1_000);
-      },
+      onStart: (running) => void connected.then(() => running.abort('CANCELLED', 1_000)),
     });
     expect(run.outcome.state).toBe('cancelled');
     silent.close();
@@ -275,7 +272,8 @@ describe('variables', () => {
     expect(mail.text?.normalize()).toContain(name.normalize());
     expect(mail.html).not.toMatch(/<script|<img|onmouseover='/);
     expect(mail.html).not.toContain('49');
-    if (!name.startsWith('=?')) expect(mail.subject).toBe(`Welcome, ${name}`);
+    // A reader may decode a name that is itself an encoded word; it stays text of the one subject line.
+    expect(mail.subject).toBe(name.startsWith('=?') ? 'Welcome, Bcc:' : `Welcome, ${name}`);
     expect(mail.to?.map((one) => one.address)).toEqual(['ada@example.com']);
     expect(mail.cc ?? mail.bcc).toBeUndefined();
   });

@@ -30,11 +30,12 @@ export default defineHandler(emailSending, {
   },
   async run({ to, template, locale, variables }, { id, once, signal, log, progress }, { templates, mailer }) {
     const mail = { to, ...templates.render(template, locale, variables) };
+    log('mail written', { template, locale: mail.locale });
     progress(20, 'written');
     // Receivers know a mail by its Message-ID, which is the job's: an unconfirmed one may be repeated.
     const messageId = await once('mail', () => mailer.send(id, mail, signal), 'repeat');
     if (messageId === undefined) throw new Error('the once-record of the mail holds no Message-ID');
-    log('mail accepted by the server', { messageId, template, locale: mail.locale });
+    log('mail accepted by the server', { messageId });
     progress(100, 'sent');
     return { messageId };
   },
