@@ -1,7 +1,7 @@
 /** Enqueue 2K jobs: 100 callers, one caller in a loop, bulks of 100; against raw BullMQ on the same server (R4, P2: nothing lost to our layer). */
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
 import { type Server, startServers } from './servers.ts';
-import { openOurs, openTheirs, type Side } from './sides.ts';
+import { cpuMicros, openOurs, openTheirs, type Side } from './sides.ts';
 
 const callers = 100;
 
@@ -49,13 +49,11 @@ async function measure(
   jobs: number,
 ): Promise<{ readonly perSecond: number; readonly cpuPerJob: number }> {
   await side.clear();
-  const own = process.cpuUsage();
-  const theirs = server.cpuMicros();
+  const before = cpuMicros(server);
   const start = performance.now();
   await way.run(side, jobs);
   const ms = performance.now() - start;
-  const used = process.cpuUsage(own);
-  return { perSecond: (jobs / ms) * 1_000, cpuPerJob: (used.user + used.system + server.cpuMicros() - theirs) / jobs };
+  return { perSecond: (jobs / ms) * 1_000, cpuPerJob: (cpuMicros(server) - before) / jobs };
 }
 
 async function onServer(server: Server, quick: boolean): Promise<Goal[]> {

@@ -9,16 +9,12 @@ interface Measured {
   readonly cpuPerJob: number;
 }
 
-async function measure(side: Side, server: Server, count: number): Promise<Measured> {
+async function measure(side: Side, count: number): Promise<Measured> {
   await side.clear();
   await side.fill(count);
-  const own = process.cpuUsage();
-  const theirs = server.cpuMicros();
-  const ms = await side.drain(count);
-  const used = process.cpuUsage(own);
-  const cpu = used.user + used.system + server.cpuMicros() - theirs;
+  const { ms, cpuMicros } = await side.drain(count);
   await side.assertEmpty();
-  return { perSecond: (count / ms) * 1_000, cpuPerJob: cpu / count };
+  return { perSecond: (count / ms) * 1_000, cpuPerJob: cpuMicros / count };
 }
 
 async function onServer(server: Server, quick: boolean): Promise<Goal> {
@@ -26,11 +22,11 @@ async function onServer(server: Server, quick: boolean): Promise<Goal> {
   const ours = await openOurs(server);
   const theirs = await openTheirs(server);
   const rounds: Round[] = [];
-  for (const side of [ours, theirs]) await measure(side, server, count / 4); // warm-up
+  for (const side of [ours, theirs]) await measure(side, count / 4); // warm-up
   for (let round = 0; round < (quick ? 3 : 5); round += 1) {
     // Who goes first alternates: a server that grows does not favour one side.
-    const first = await measure(round % 2 === 0 ? ours : theirs, server, count);
-    const second = await measure(round % 2 === 0 ? theirs : ours, server, count);
+    const first = await measure(round % 2 === 0 ? ours : theirs, count);
+    const second = await measure(round % 2 === 0 ? theirs : ours, count);
     const [a, b] = round % 2 === 0 ? [first, second] : [second, first];
     rounds.push({ ours: a.perSecond, theirs: b.perSecond, oursCpu: a.cpuPerJob, theirsCpu: b.cpuPerJob });
   }

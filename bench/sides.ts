@@ -1,13 +1,6 @@
 /** The two sides of the queue benches on one server: ours through client and workers, and raw BullMQ with the same options. */
 import { randomUUID } from 'node:crypto';
-import {
-  type BackendFactory,
-  type ConnectionOptions,
-  createPostgresBackend,
-  Queue,
-  type RedisQueueBackend,
-  Worker,
-} from 'bullmq';
+import { type BackendFactory, createPostgresBackend, Queue, type RedisQueueBackend, Worker } from 'bullmq';
 import { Pool } from 'pg';
 import type { Backend } from '../backends/backend.ts';
 import { openBackend } from '../backends/open.ts';
@@ -25,6 +18,19 @@ import type { Server } from './servers.ts';
 
 export const concurrency = 50;
 
+/** From the first start of a handler to the last end: what a start of the worker costs is not in it. */
+export interface Drained {
+  readonly ms: number;
+  /** CPU of this process and of the server. */
+  readonly cpuMicros: number;
+}
+
+/** CPU of this process and of the server so far, in µs. */
+export function cpuMicros(server: Server): number {
+  const own = process.cpuUsage();
+  return own.user + own.system + server.cpuMicros();
+}
+
 export interface Side {
   readonly name: 'ours' | 'theirs';
   /** Adds `count` jobs of 2K in bulks of 500. */
@@ -33,8 +39,8 @@ export interface Side {
   add(index: number): Promise<void>;
   /** Adds 100 jobs in one call. */
   addBulk(index: number): Promise<void>;
-  /** Starts one worker with a handler that does nothing and resolves when `count` jobs have ended: ms from the first start to the last end. */
-  drain(count: number): Promise<number>;
+  /** Starts one worker with a handler that does nothing and resolves when `count` jobs have ended. */
+  drain(count: number): Promise<Drained>;
   /** Throws unless nothing waits, runs or has failed. */
   assertEmpty(): Promise<void>;
   /** Removes every job, so that rounds do not meet. */
@@ -55,24 +61,24 @@ async function fillInBulks(count: number, addMany: (indexes: readonly number[]) 
 }
 
 /** Counts ends and knows when the first job started. */
-function stopwatch(count: number): {
-  readonly start: () => void;
-  readonly end: () => void;
-  readonly done: Promise<number>;
-} {
-  let begun: number | undefined;
+function stopwatch(
+  count: number,
+  server: Server,
+): { readonly start: () => void; readonly end: () => void; readonly done: Promise<Drained> } {
+  let begun: { readonly at: number; readonly cpu: number } | undefined;
   let ends = 0;
-  let finish: (ms: number) => void = () => undefined;
-  const done = new Promise<number>((resolve) => {
+  let finish: (drained: Drained) => void = () => undefined;
+  const done = new Promise<Drained>((resolve) => {
     finish = resolve;
   });
   return {
     start: () => {
-      begun ??= performance.now();
+      begun ??= { at: performance.now(), cpu: cpuMicros(server) };
     },
     end: () => {
       ends += 1;
-      if (ends === count) finish(performance.now() - (begun ?? 0));
+      if (ends === count && begun !== undefined)
+        finish({ ms: performance.now() - begun.at, cpuMicros: cpuMicros(server) - begun.cpu });
     },
     done,
   };
@@ -108,7 +114,7 @@ export async function openOurs(server: Server): Promise<Side> {
         Array.from({ length: 100 }, (_, offset) => ({ payload: payload2K(index + offset) })),
       )),
     drain: async (count) => {
-      const watch = stopwatch(count);
+      const watch = stopwatch(count, server);
       handlerHooks.start = watch.start;
       handlerHooks.end = watch.end;
       const fleet = await startWorkers({
@@ -153,11 +159,7 @@ export async function openTheirs(server: Server): Promise<Side> {
           connection: { host: address.hostname, port: Number(address.port) },
           defaultJobOptions: defaults,
         })
-      : new Queue(
-          'raw',
-          { connection: pool, defaultJobOptions: defaults },
-          postgresFactory,
-        );
+      : new Queue('raw', { connection: pool, defaultJobOptions: defaults }, postgresFactory);
   await queue.waitUntilReady();
   return {
     name: 'theirs',
@@ -169,7 +171,7 @@ export async function openTheirs(server: Server): Promise<Side> {
         Array.from({ length: 100 }, (_, offset) => ({ name: 'raw', data: payload2K(index + offset) })),
       )),
     drain: async (count) => {
-      const watch = stopwatch(count);
+      const watch = stopwatch(count, server);
       const options = { concurrency, autorun: true };
       const processor = async (): Promise<null> => {
         watch.start();
@@ -179,12 +181,7 @@ export async function openTheirs(server: Server): Promise<Side> {
       const worker =
         pool === undefined
           ? new Worker('raw', processor, { ...options, connection })
-          : new Worker(
-              'raw',
-              processor,
-              { ...options, connection: pool },
-              postgresFactory,
-            );
+          : new Worker('raw', processor, { ...options, connection: pool }, postgresFactory);
       worker.on('error', fail);
       const took = await watch.done;
       await worker.close();
