@@ -13,7 +13,8 @@ export interface Guard {
   close(): Promise<void>;
 }
 
-// Constant text: no input ever becomes part of it. Signals of the terminal are ignored; only the end of the pipe counts.
+// Constant text: no input ever becomes part of it. Signals of the terminal are ignored; only the end of the pipe
+// counts. `kill -KILL -- -1` is an error in dash; the second form is for shells that do not know the first.
 const script = `trap '' INT TERM HUP QUIT
 groups=' '
 while read -r what id; do
@@ -22,7 +23,7 @@ while read -r what id; do
     -) groups="\${groups%% $id *} \${groups#* $id }" ;;
   esac
 done
-for id in $groups; do kill -KILL -- "-$id" 2>/dev/null; done`;
+for id in $groups; do kill -s KILL -- "-$id" || kill -9 "-$id"; done`;
 
 /** Throws when there is no /bin/sh. */
 export async function openGuard(): Promise<Guard> {

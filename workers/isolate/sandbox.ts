@@ -211,6 +211,8 @@ function waitUntilReady(
       onEnd: (ending) => fail(`The child ended before it was ready: ${describeEnd(ending)}.`),
     });
   });
+  // Whoever discards a child that is not ready yet does not wait for it.
+  ready.catch(() => undefined);
   return { ready, gone };
 }
 

@@ -40,6 +40,7 @@ export function createShelf(parts: ShelfParts): Shelf {
   const ready: Sandbox[] = [];
   const waiters: Waiter[] = [];
   const living = new Set<Sandbox>();
+  const starts = new Set<Promise<void>>();
   let starting = 0;
   let deaths = 0;
   let lastReason = '';
@@ -50,7 +51,8 @@ export function createShelf(parts: ShelfParts): Shelf {
     if (closed !== undefined || backoff !== undefined) return;
     while (ready.length + starting < parts.spares + waiters.length) {
       starting += 1;
-      void startOne();
+      const start = startOne().finally(() => starts.delete(start));
+      starts.add(start);
     }
   };
   const startOne = async (): Promise<void> => {
@@ -132,6 +134,8 @@ export function createShelf(parts: ShelfParts): Shelf {
       clearTimeout(backoff);
       for (const waiter of waiters.splice(0)) waiter.reject(reason);
       await Promise.all([...living].map(drop));
+      // A start that had no process yet finds the shelf closed and cleans up after itself.
+      await Promise.all(starts);
     },
   };
 }

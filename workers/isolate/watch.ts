@@ -1,7 +1,7 @@
 /** One look every 250 ms at all running children: memory and processes of the whole group, bytes and files of the folder. */
-import type { Dirent } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ChildLimits } from '../../jobs/policy.ts';
 import { type Group, membersOf } from './group.ts';
 import { type ProcessFacts, scanProcesses } from './processes.ts';
@@ -26,7 +26,9 @@ export interface Watch {
 }
 
 const everyMs = 250;
-const maxFiles = 20_000;
+const maxFiles = 10_000;
+/** Files looked at in one stretch of the event loop. */
+const batch = 200;
 const megabyte = 1_048_576;
 
 /** Pure: which limit the processes of a group exceed, if any. */
@@ -48,23 +50,43 @@ export function excessOf(members: readonly ProcessFacts[], limits: ChildLimits):
   return undefined;
 }
 
-/** Allocated bytes below a folder, up to one file past the limit. Symbolic links are counted, never followed. */
+/**
+ * Allocated bytes below a folder, up to one file past the limit. Symbolic links are counted, never followed. Synchronous
+ * calls in stretches of a millisecond: ten times cheaper than a trip to the thread pool for each file.
+ */
 export async function sizeOf(folder: string): Promise<{ readonly bytes: number; readonly files: number }> {
   let bytes = 0;
   let files = 0;
   const waiting = [folder];
-  for (let path = waiting.pop(); path !== undefined && files <= maxFiles; path = waiting.pop()) {
-    const entries: Dirent[] = await readdir(path, { withFileTypes: true }).catch(() => []);
-    for (const entry of entries) {
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    for (const entry of entriesOf(path)) {
       files += 1;
-      if (files > maxFiles) break;
+      if (files > maxFiles) return { bytes, files };
+      if (files % batch === 0) await nextTurn();
       const inner = join(path, entry.name);
       if (entry.isDirectory()) waiting.push(inner);
-      // Gone between two calls, or taken away by a mode: the next look, and --fsize, still see it.
-      bytes += ((await lstat(inner).catch(() => undefined))?.blocks ?? 0) * 512;
+      bytes += blocksOf(inner) * 512;
     }
   }
   return { bytes, files };
+}
+
+/** Empty for a folder that is gone or that the child has locked; --fsize still bounds each file in it. */
+function entriesOf(path: string): Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/** 0 for a file that went away between two calls. */
+function blocksOf(path: string): number {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0;
+  } catch {
+    return 0;
+  }
 }
 
 async function diskExcess(watched: Watched): Promise<Excess | undefined> {

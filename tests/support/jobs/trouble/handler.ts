@@ -183,6 +183,18 @@ const ways: Readonly<Record<string, (facts: Facts, ctx: JobContext) => unknown>>
     node("process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)");
     return { started: true };
   },
+  'program-that-stays': async (_facts, ctx) => {
+    spawn('sleep', ['600'], { stdio: 'ignore' });
+    ctx.progress(1, 'running');
+    return never();
+  },
+  'program-and-spin': async (_facts, ctx) => {
+    await once(spawn('sleep', ['600'], { stdio: 'ignore' }), 'spawn');
+    ctx.progress(1, 'running');
+    // The message leaves before the loop is blocked for good.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (;;);
+  },
   'cpu-limit': () => {
     for (;;);
   },

@@ -1,0 +1,130 @@
+/** What the pool does when children or workers die at the wrong moment. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { defaultPolicy, type Policy } from '../../jobs/policy.ts';
+import { processesOf, recordServices } from '../../tests/support/children.ts';
+import type { Level } from './limits.ts';
+import { openPool, type Pool, type PoolType } from './pool.ts';
+
+const policy: Policy = { ...defaultPolicy, isolation: 'child' };
+const facts = { id: 'trouble_1', tenant: '-', attempt: 1, maxAttempts: 4, fence: 1 };
+const typeOf = (name: string, spares: number): PoolType => ({
+  name,
+  handlerUrl: new URL(`../../tests/support/jobs/${name}/handler.ts`, import.meta.url).href,
+  policy,
+  env: {},
+  spares,
+});
+
+let base: string;
+let pools: Pool[];
+const warnings: string[] = [];
+
+async function open(types: readonly PoolType[], atMost: Level = 'limits'): Promise<Pool> {
+  const log = { warn: (_facts: object, message: string) => void warnings.push(message), error: () => undefined };
+  const pool = await openPool({ types, log, environment: process.env, base, atMost });
+  pools.push(pool);
+  return pool;
+}
+
+beforeEach(async () => {
+  pools = [];
+  warnings.length = 0;
+  base = await mkdtemp(join(tmpdir(), 'jobfleet-pool-'));
+  await chmod(base, 0o711);
+});
+afterEach(async () => {
+  await Promise.all(pools.map((pool) => pool.close()));
+  expect(await readdir(base)).toEqual([]);
+  await rm(base, { recursive: true });
+});
+
+it('makes a type unavailable after three deaths without one ready, and says why', async () => {
+  const pool = await open([typeOf('stillborn', 1), typeOf('trouble', 1)]);
+  const signal = new AbortController().signal;
+  const waiting = pool.run('stillborn', {}, recordServices().services, { facts, signal, policy });
+  await expect(waiting).rejects.toMatchObject({ code: 'SANDBOX_CRASH', verdict: { kind: 'later' } });
+  expect(pool.unavailable('stillborn')).toContain('the library of this handler is not installed');
+  expect(pool.unavailable('trouble')).toBeUndefined();
+  await expect(
+    pool.run('trouble', { how: 'work' }, recordServices().services, { facts, signal, policy }),
+  ).resolves.toEqual({ bytes: 67_136 });
+});
+
+it('refuses a type that it was opened without', async () => {
+  const pool = await open([]);
+  const signal = new AbortController().signal;
+  await expect(pool.run('absent', {}, recordServices().services, { facts, signal, policy })).rejects.toThrow(
+    '"absent"',
+  );
+});
+
+it('lets a job that waits for a child go when it is aborted', async () => {
+  const pool = await open([typeOf('trouble', 0)]);
+  const abort = new AbortController();
+  const waiting = pool.run('trouble', { how: 'work' }, recordServices().services, {
+    facts,
+    signal: abort.signal,
+    policy,
+  });
+  abort.abort(new Error('not wanted any more'));
+  await expect(waiting).rejects.toThrow('not wanted any more');
+});
+
+it('replaces a spare that died', async () => {
+  const pool = await open([typeOf('trouble', 1)]);
+  const signal = new AbortController().signal;
+  const first = recordServices();
+  await pool.run('trouble', { how: 'work' }, first.services, { facts, signal, policy });
+  const spare = await vi.waitFor(async () => {
+    const names = (await readdir(base)).filter((name) => /^job-\w{6}$/.test(name));
+    const [pid] = names.flatMap((name) => processesOf(join(base, name)));
+    if (pid === undefined) throw new Error('no spare yet');
+    return pid;
+  }, 10_000);
+  process.kill(spare, 'SIGKILL');
+  await vi.waitFor(() => expect(warnings).toContain('A child died before its job'), 10_000);
+  await expect(
+    pool.run('trouble', { how: 'work' }, recordServices().services, { facts, signal, policy }),
+  ).resolves.toEqual({ bytes: 67_136 });
+});
+
+it('kills what runs when it is closed', async () => {
+  const pool = await open([typeOf('trouble', 1)]);
+  const recorded = recordServices();
+  const signal = new AbortController().signal;
+  const running = pool.run('trouble', { how: 'program-that-stays' }, recorded.services, { facts, signal, policy });
+  const ended = expect(running).rejects.toMatchObject({ code: 'SHUTDOWN' });
+  await recorded.progressed;
+  await pool.close();
+  await ended;
+  expect(processesOf(recorded.folder())).toEqual([]);
+});
+
+it.each([
+  ['limits', 'program-that-stays'],
+  ['limits', 'program-and-spin'],
+  ['namespaces', 'program-and-spin'],
+])('leaves nothing running when its worker is killed (%s, %s)', async (level, how) => {
+  const script = fileURLToPath(new URL('../../tests/support/worker-with-children.ts', import.meta.url));
+  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  const worker = spawn(process.execPath, ['--import', loader, script, base, level, how], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line]: unknown[] = await once(worker.stdout.setEncoding('utf8'), 'data');
+  const folder = String(line).trim();
+  expect(processesOf(folder).length).toBeGreaterThan(1);
+  worker.kill('SIGKILL');
+  await vi.waitFor(() => expect(processesOf(folder)).toEqual([]), { timeout: 5_000, interval: 20 });
+  expect(existsSync(folder)).toBe(true);
+  await open([]);
+  expect(warnings).toContain('Removed folders that killed workers left behind');
+  expect(existsSync(folder)).toBe(false);
+});
