@@ -102,7 +102,7 @@ function refuseUnportable(payload: unknown, where: string): void {
 }
 
 /** What BullMQ is told. `jobfleet` is our one extra option; `data` stays the bare payload. */
-export function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet: JobFacts } {
+function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet: JobFacts } {
   const { job, id, options, tenant, payload, acceptedAt } = prepared;
   const key = job.uniqueKey?.(payload);
   return {

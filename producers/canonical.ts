@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 /** Throws on what JSON cannot hold (cycles, bigint). Undefined fields are left out, as JSON.stringify does. */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   return (
     JSON.stringify(value, (_key, item: unknown) =>
       typeof item === 'object' && item !== null && !Array.isArray(item)

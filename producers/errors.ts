@@ -57,7 +57,7 @@ export class ProducerError extends Error {
 const errorsShown = 20;
 
 /** What zod found, with `where` in front of each path. The values themselves never appear. */
-export function fieldErrors(error: z.ZodError, where: string): FieldError[] {
+function fieldErrors(error: z.ZodError, where: string): FieldError[] {
   const found = error.issues.flatMap((issue) => {
     const path = [where, ...issue.path.map(String)].filter((part) => part !== '').join('.');
     if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }];

@@ -40,7 +40,7 @@ const fieldOf = (error: unknown, name: 'code' | 'statusCode'): unknown =>
   typeof error === 'object' && error !== null && name in error ? Reflect.get(error, name) : undefined;
 
 /** What a caller may hear of an error. Unknown ones become `INTERNAL` without their message. */
-export function toProducerError(error: unknown): ProducerError {
+function toProducerError(error: unknown): ProducerError {
   if (error instanceof ProducerError) return error;
   const given = fieldOf(error, 'code');
   const code = typeof given === 'string' ? given : '';

@@ -92,7 +92,7 @@ export function interruptionsOf(record: { readonly value: string } | undefined):
 }
 
 /** What cancel leaves behind; it answers for the job for 24 hours. */
-export const cancelNote = z.object({ at: z.number(), tenant: z.string(), maxAttempts: z.number().default(1) });
+const cancelNote = z.object({ at: z.number(), tenant: z.string(), maxAttempts: z.number().default(1) });
 
 export function readJson(text: string | undefined): unknown {
   if (text === undefined) return undefined;

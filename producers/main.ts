@@ -51,7 +51,7 @@ export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
 }
 
 /** Why a payload would fail its job type's schema again; undefined when it would not. */
-export function payloadProblem(registry: Registry, queue: string, payload: unknown): string | undefined {
+function payloadProblem(registry: Registry, queue: string, payload: unknown): string | undefined {
   const job = registry.jobs.get(queue);
   if (job === undefined) return `There is no job type "${queue}" in this release`;
   const parsed = job.payload.safeParse(payload);

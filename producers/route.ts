@@ -33,7 +33,7 @@ export interface Call<P, Q, B> extends Caller {
   readonly body: B;
 }
 
-export interface Described {
+interface Described {
   readonly description: string;
   readonly schema?: z.ZodType;
   readonly headers?: Readonly<Record<string, string>>;

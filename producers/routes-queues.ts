@@ -15,13 +15,13 @@ const states = ['waiting', 'prioritized', 'delayed', 'active', 'waiting-children
 const missingNote = z.object({ reason: z.string() });
 
 /** Jobs by state, prioritized ones among the waiting. */
-export async function queueCounts(backend: Backend, queue: string): Promise<Record<string, number>> {
+async function queueCounts(backend: Backend, queue: string): Promise<Record<string, number>> {
   const { prioritized = 0, waiting = 0, ...rest } = await backend.queue(queue).getJobCounts(...states);
   return { waiting: waiting + prioritized, ...rest };
 }
 
 /** Why no worker of the fleet can run a type, by type; workers renew these records every 20 s. */
-export async function unavailableTypes(backend: Backend, types: readonly string[]): Promise<Map<string, string>> {
+async function unavailableTypes(backend: Backend, types: readonly string[]): Promise<Map<string, string>> {
   const found = await backend.records.get(types.flatMap((type) => [`type-ok:${type}`, `type-missing:${type}`]));
   const reasons = new Map<string, string>();
   for (const [index, type] of types.entries()) {

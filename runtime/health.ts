@@ -6,7 +6,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify';
 import type { Metrics } from './metrics.ts';
 
-export interface HealthOptions {
+interface HealthOptions {
   /** Why this process should be restarted; undefined when it works. Must not ask the store: a restart would not help. */
   readonly live: () => string | undefined;
   /** Why no work should be sent here (store unreachable, draining); undefined when ready. */
