@@ -13,7 +13,12 @@ export async function openEmbeddedBackend(url: string, options: BackendOptions):
       ? await openMemory({ onError: options.onError, prepare: migrate })
       : await openEmbedded(folder(given, options.baseDir), { onError: options.onError });
   try {
-    return await openPostgres(server.url, { ...options, kind: 'embedded', afterClose: () => server.close() });
+    return await openPostgres(server.url, {
+      ...options,
+      kind: 'embedded',
+      shownAs: `The embedded store (${url})`,
+      afterClose: () => server.close(),
+    });
   } catch (error) {
     await server.close();
     throw error;

@@ -5,12 +5,13 @@ import { errorCode, errorText } from './unreachable.ts';
 
 /** Rolled back whole by the server: the same statement may simply run again. */
 const conflicts = new Set(['40001', '40P01']);
-/** The server is going away, gone, or not yet back. */
+/** The server is going away, gone, not yet back, or has no connection left. */
 const losses = new Set([
   '08000',
   '08001',
   '08003',
   '08006',
+  '53300',
   '57P01',
   '57P02',
   '57P03',

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Backend } from './backend.ts';
 import { openBackend } from './open.ts';
@@ -86,6 +87,12 @@ describe('when every connection is lost', () => {
     await worker.close();
     await running;
   });
+});
+
+it('loads no Redis client', () => {
+  const loaded = Object.keys(createRequire(import.meta.url).cache);
+  expect(loaded.filter((path) => path.endsWith('/pg/lib/client.js'))).toHaveLength(1);
+  expect(loaded.filter((path) => path.endsWith('/ioredis/built/Redis.js'))).toEqual([]);
 });
 
 it('counts finished jobs for the charts without a statement per job', async () => {

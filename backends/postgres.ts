@@ -5,7 +5,7 @@ import { type Backend, type BackendKind, type BackendOptions, capabilities } fro
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
-import { openPool } from './postgres-pool.ts';
+import { isLost, openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
 import { BackendError, errorCode, errorText, reportOnce, shownUrl } from './unreachable.ts';
@@ -15,6 +15,8 @@ export { migrate } from './postgres-schema.ts';
 
 export interface PostgresOptions extends BackendOptions {
   readonly kind: Exclude<BackendKind, 'redis'>;
+  /** How messages name the store. Default: its address without the password. */
+  readonly shownAs?: string;
   /** Called last, when every connection is closed. */
   readonly afterClose?: () => Promise<void>;
 }
@@ -25,6 +27,7 @@ const ownConnections = 10;
 /** Connects, migrates both schemas when needed, and answers; or throws `BackendError`. Needs PostgreSQL 14 or newer. */
 export async function openPostgres(url: string, options: PostgresOptions): Promise<Backend> {
   const onError = reportOnce(options.onError);
+  const shown = shownAs(url, options);
   const pool = await openMigrated(url, options, onError);
   const flushes = new Set<() => Promise<void>>();
   const classes = createClasses({ factory: postgresFactory(pool, flushes, onError), removeOnComplete: false, onError });
@@ -53,7 +56,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
       try {
         await pool.query('SELECT 1');
       } catch (error) {
-        throw explain(url, error);
+        throw explain(shown, error);
       }
     },
     close: () => (closing ??= close()),
@@ -72,8 +75,12 @@ async function openMigrated(url: string, options: PostgresOptions, onError: (err
     return pool;
   } catch (error) {
     await pool.end();
-    throw explain(url, error);
+    throw explain(shownAs(url, options), error);
   }
+}
+
+function shownAs(url: string, options: PostgresOptions): string {
+  return options.shownAs ?? `PostgreSQL at ${shownUrl(url)}`;
 }
 
 async function askTime(pool: Pool): Promise<number> {
@@ -102,33 +109,32 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
   };
 }
 
-function explain(url: string, error: unknown): BackendError {
-  const where = shownUrl(url);
+function explain(where: string, error: unknown): BackendError {
   const cause = { cause: error };
   switch (errorCode(error)) {
     case '28000':
     case '28P01':
       return new BackendError(
         'BACKEND_FORBIDDEN',
-        `PostgreSQL at ${where} refuses this user or password; correct them in QUEUE_URL`,
+        `${where} refuses this user or password; correct them in QUEUE_URL`,
         cause,
       );
     case '3D000':
       return new BackendError(
         'BACKEND_UNREACHABLE',
-        `PostgreSQL at ${where} has no such database; create it (createdb) or correct QUEUE_URL`,
+        `${where} has no such database; create it (createdb) or correct QUEUE_URL`,
         cause,
       );
     case '42501':
       return new BackendError(
         'BACKEND_FORBIDDEN',
-        `PostgreSQL at ${where} lets this user not create the schemas bullmq and jobfleet; GRANT CREATE ON DATABASE to it, or start once as the owner`,
+        `${where} lets this user not create the schemas bullmq and jobfleet; GRANT CREATE ON DATABASE to it, or start once as the owner`,
         cause,
       );
     default:
       return new BackendError(
         'BACKEND_UNREACHABLE',
-        `PostgreSQL at ${where} does not answer (${errorText(error)}); start it, or correct QUEUE_URL`,
+        `${where} ${isLost(error) ? 'does not answer' : 'cannot be used'} (${errorText(error)}); start it, or correct QUEUE_URL`,
         cause,
       );
   }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,12 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis alone', () =
     await backend.close();
     server.kill('SIGKILL');
     await rm(dir, { recursive: true, force: true });
+  });
+
+  it('loads no PostgreSQL driver', () => {
+    const loaded = Object.keys(createRequire(import.meta.url).cache);
+    expect(loaded.filter((path) => path.endsWith('/ioredis/built/Redis.js'))).toHaveLength(1);
+    expect(loaded.filter((path) => path.includes('/node_modules/pg/'))).toEqual([]);
   });
 
   it('reads a job whose payload is not JSON', async () => {
