@@ -38,17 +38,32 @@ let timer: NodeJS.Timeout | undefined;
 async function renewAll(): Promise<void> {
   for (const [index, queue] of settings.queues.entries()) {
     const held = reader.taken().filter((slot) => slot.queue === index);
-    if (held.length === 0) continue;
-    const ids = held.map((slot) => slot.id);
-    const tokens = held.map((slot) => slot.token);
-    const lost = new Set(await renewer.extend(queue, ids, tokens, settings.leaseMs));
-    if (lost.size === 0) continue;
-    // Most of these have just ended. Only what still stands in its slot with the same token is news.
-    const still = new Set(reader.taken().map((slot) => slot.token));
-    const slots = held.filter((slot) => lost.has(slot.id) && still.has(slot.token));
-    if (slots.length > 0)
-      port?.postMessage({ kind: 'lost', slots: slots.map(({ id, token }) => ({ queue, id, token })) });
+    for (const batch of withoutTwins(held)) await renewBatch(queue, batch);
   }
+}
+
+/** The store answers by id: a job claimed here again after its lease was lost stands in two slots, and they go apart. */
+function withoutTwins(held: readonly Slot[]): Slot[][] {
+  const batches: Slot[][] = [];
+  const seen = new Map<string, number>();
+  for (const slot of held) {
+    const round = seen.get(slot.id) ?? 0;
+    seen.set(slot.id, round + 1);
+    (batches[round] ??= []).push(slot);
+  }
+  return batches;
+}
+
+async function renewBatch(queue: string, batch: readonly Slot[]): Promise<void> {
+  const ids = batch.map((slot) => slot.id);
+  const tokens = batch.map((slot) => slot.token);
+  const lost = new Set(await renewer.extend(queue, ids, tokens, settings.leaseMs));
+  if (lost.size === 0) return;
+  // Most of these have just ended. Only what still stands in its slot with the same token is news.
+  const still = new Set(reader.taken().map((slot) => slot.token));
+  const slots = batch.filter((slot) => lost.has(slot.id) && still.has(slot.token));
+  if (slots.length > 0)
+    port?.postMessage({ kind: 'lost', slots: slots.map(({ id, token }) => ({ queue, id, token })) });
 }
 
 async function renew(): Promise<void> {
