@@ -33,7 +33,7 @@ export interface StoreParts {
 }
 
 /** What the pipeline gets for a stored payload that is not JSON; it ends such a job as `MALFORMED`. */
-export const malformed = Object.freeze({ $malformed: true });
+const malformed = Object.freeze({ $malformed: true });
 
 /**
  * A job as stored, however broken. BullMQ's own reader throws on a payload that is not JSON: inside a claim that leaves

@@ -1,6 +1,6 @@
 /** What every store says when it cannot be used: one sentence with what was tried, the cause and the way out. */
 
-export type BackendErrorCode = 'BACKEND_FORBIDDEN' | 'BACKEND_UNREACHABLE' | 'BACKEND_URL';
+type BackendErrorCode = 'BACKEND_FORBIDDEN' | 'BACKEND_UNREACHABLE' | 'BACKEND_URL';
 
 /** The store named by QUEUE_URL cannot be used. `message` is one sentence fit for a terminal; no password in it. */
 export class BackendError extends Error {
