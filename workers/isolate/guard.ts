@@ -43,6 +43,8 @@ export async function openGuard(): Promise<Guard> {
     },
     async close() {
       if (shell.exitCode !== null || shell.signalCode !== null) return;
+      // Nothing else may hold the process now, and a loop without a handle ends in the middle of this wait.
+      shell.ref();
       shell.stdin.end();
       await once(shell, 'exit');
     },

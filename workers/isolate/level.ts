@@ -51,7 +51,7 @@ export async function findLevel(search: LevelSearch): Promise<FoundLevel> {
 
 /** Undefined when a child started that way runs, reads the program and writes its folder; else why not. */
 async function tryLevel(confinement: Confinement, search: LevelSearch): Promise<string | undefined> {
-  const folder = await mkdtemp(join(search.base, 'probe-'));
+  const folder = await mkdtemp(join(search.base, 'job-'));
   const userId = confinement.hasOwnUser ? randomUserId(new Set()) : undefined;
   try {
     await chmod(folder, 0o700);
