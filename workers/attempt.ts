@@ -39,7 +39,7 @@ export interface AttemptParts {
 }
 
 /** How long an attempt past its time limit may take to give up its resources; its answer is refused in any case. */
-export const timeoutGraceMs = 1_000;
+const timeoutGraceMs = 1_000;
 /** The pool kills a child at the same moments; this much later the worker stops waiting for the pool. */
 const poolSlackMs = 1_500;
 

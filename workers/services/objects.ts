@@ -119,7 +119,8 @@ async function saveInput(body: Readable, path: string, maxBytes: number, signal:
     file = await open(path, flags, 0o644);
   } catch (error) {
     body.destroy();
-    throw error;
+    if (codeOf(error) !== 'EEXIST') throw error;
+    throw giveUp('FORBIDDEN_TARGET', 'The handler made a file under a name that inputs are written to (input-1, …).');
   }
   const hash = createHash('sha256');
   let sizeBytes = 0;
@@ -156,7 +157,7 @@ async function openOutput(folder: string, path: string): Promise<FileHandle> {
     // O_NONBLOCK: opening a named pipe would otherwise wait for a writer for ever.
     file = await open(wanted, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if (codeOf(error) === 'ELOOP' || codeOf(error) === 'ENXIO') throw outside();
+    if (['ELOOP', 'ENOTDIR', 'ENXIO'].includes(codeOf(error) ?? '')) throw outside();
     throw error;
   }
   try {

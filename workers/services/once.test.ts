@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { memoryRecords } from '../testing-records.ts';
+import { createOnce } from './once.ts';
+
+const scope = (fence: number) => ({ queue: 'mail', id: 'mail_1', fence });
+
+describe('a once-record', () => {
+  it('lets a newer claim take over an open intent, and refuses the older one from then on', async () => {
+    const records = memoryRecords();
+    const older = createOnce(records, scope(1));
+    const newer = createOnce(records, scope(2));
+    expect(await older.begin('send', 'repeat')).toEqual({ state: 'run' });
+    expect(await newer.begin('send', 'repeat')).toEqual({ state: 'run' });
+    await expect(older.begin('send', 'repeat')).rejects.toMatchObject({ code: 'LOCKED' });
+    await expect(older.end('send', 'old')).rejects.toMatchObject({ code: 'LOCKED' });
+    await newer.end('send', 'new');
+    expect(await createOnce(records, scope(3)).begin('send', 'repeat')).toEqual({ state: 'done', result: 'new' });
+  });
+
+  it('lets one of two claims begin that come at the same time', async () => {
+    const records = memoryRecords();
+    await createOnce(records, scope(1)).begin('send', 'repeat');
+    const both = await Promise.allSettled(
+      [2, 3].map((fence) => createOnce(records, scope(fence)).begin('send', 'repeat')),
+    );
+    expect(both.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('gives up on a result that is too large to keep, and on a key that is none', async () => {
+    const once = createOnce(memoryRecords(), scope(1));
+    await once.begin('send', 'repeat');
+    const refused = { code: 'RESULT_INVALID', verdict: { kind: 'dead' } };
+    await expect(once.end('send', 'x'.repeat(16_000))).rejects.toMatchObject(refused);
+    for (const key of ['', 'a b', 'x'.repeat(201), 'a\n'])
+      await expect(once.begin(key, 'repeat')).rejects.toMatchObject(refused);
+  });
+
+  it('keeps jobs and keys apart, and lives on for a day when the job is done', async () => {
+    const records = memoryRecords();
+    const once = createOnce(records, scope(1));
+    await once.begin('a', 'repeat');
+    await once.end('a', 1);
+    expect(await once.begin('b', 'repeat')).toEqual({ state: 'run' });
+    expect(await createOnce(records, { ...scope(1), id: 'mail_2' }).begin('a', 'repeat')).toEqual({ state: 'run' });
+    await once.shorten();
+    expect(await once.begin('a', 'repeat')).toEqual({ state: 'done', result: 1 });
+  });
+});
