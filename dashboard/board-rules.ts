@@ -115,8 +115,9 @@ function checkAdd(job: Job, body: unknown): Checked {
 async function checkEdit(job: Job, id: string, body: unknown, { backend }: RuleParts): Promise<Checked> {
   const stored = await backend.queue(job.name).getJob(id);
   if (stored === undefined) return undefined;
-  const { jobData } = z.looseObject({ jobData: z.unknown() }).parse(body ?? {});
-  const restored = restoreMasked(jobData, stored.data);
+  const given = z.looseObject({ jobData: z.unknown() }).safeParse(body);
+  if (!given.success) return fieldRefusal('jobData', given.error);
+  const restored = restoreMasked(given.data.jobData, stored.data);
   return payloadRefusal(job, restored) ?? { body: { jobData: restored } };
 }
 

@@ -144,6 +144,16 @@ describe('the board', () => {
     expect((await call('/board/static/favicon-32x32.png', { as: 'vera' })).status).toBe(200);
   });
 
+  test('answers every look without an error', async () => {
+    const id = await stage.mail('completed', mail('ada@example.com'));
+    for (const { url } of stage.routes.filter(({ method }) => method === 'GET')) {
+      const path = url.replace(':queueName', 'email-sending').replace(':jobId', id).replace('*', 'favicon.ico');
+      const { status } = await call(path, { as: 'vera' });
+      expect([url, status < 500]).toEqual([url, true]);
+    }
+    expect((await call('/board/api/redis/stats', { as: 'vera' })).json.backend).toBe('postgres');
+  });
+
   test('lists every job type with its summary and the schema of its payload', async () => {
     const { json } = await call('/board/api/queues', { as: 'vera' });
     const shown = json.queues.map((one: { name: string; description: string }) => [one.name, one.description]);
@@ -240,6 +250,8 @@ describe('editing a job', () => {
 
   test('is refused for what the schema does not know', async () => {
     const id = await delayed();
+    for (const body of [undefined, [], {}, { jobData: null }])
+      expect((await call(`${queue}/${id}/update-data`, { as: 'otto', method: 'PATCH', body })).status).toBe(400);
     expect((await edit(id, { to: 'a@b.co' })).json.message).toContain('data.');
     expect((await edit(id, { ...mail('x***@example.com') })).json.message).toContain('masked text');
     expect(await stored(id)).toMatchObject({ to: 'ada@example.com', variables: { name: 'Ada' } });

@@ -47,7 +47,8 @@ export async function startInbox(options: { readonly dataDir: string; readonly l
 }
 
 const base = '/dev/inbox';
-const oneMail = z.object({ id: z.string().max(64) });
+/** What names nothing is looked up all the same, and not found. */
+const oneMail = z.object({ id: z.string().max(64).catch('') });
 const whichView = z.object({ view: z.enum(['html', 'text', 'headers']).optional().catch(undefined) });
 const onOrOff = z.object({ on: z.union([z.boolean(), z.stringbool()]) });
 
@@ -106,7 +107,7 @@ function partRoutes(app: FastifyInstance, { store }: Parts): void {
     return download(reply, `${found.mail.id}.eml`).send(found.source);
   });
   app.get(`${base}/:id/attachments/:index`, async (request, reply) => {
-    const { id, index } = oneMail.extend({ index: z.coerce.number() }).parse(request.params);
+    const { id, index } = oneMail.extend({ index: z.coerce.number().catch(-1) }).parse(request.params);
     const attachment = (await store.read(id))?.parsed.attachments[index];
     if (attachment === undefined) return missing(reply);
     return download(reply, attachmentName(attachment, index)).send(attachmentBytes(attachment));

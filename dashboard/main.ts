@@ -1,5 +1,5 @@
 /** Composition of the dashboard: what `jobfleet dashboard` serves alone, and `jobfleet up` beside the API. */
-import fastify, { type FastifyPluginAsync } from 'fastify';
+import fastify, { type FastifyPluginAsync, LogController } from 'fastify';
 import type { Backend } from '../backends/backend.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { Client } from '../producers/client.ts';
@@ -75,7 +75,7 @@ export async function startDashboard(
   const users = env.DASHBOARD_USERS ?? (madeAdmin === undefined ? [] : [madeAdmin]);
   const app = fastify({
     loggerInstance: rest.log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
     http: { headersTimeout: 3_000, connectionsCheckingInterval: 1_000 },
     requestTimeout: 30_000,

@@ -21,7 +21,7 @@ export interface Sessions {
 export function createSessions(users: readonly User[], secret: string, now: () => number = Date.now): Sessions {
   // The password is part of the key: changing it ends the sessions of that user.
   const sign = (body: string, user: User) =>
-    createHmac('sha256', `${secret}\n${user.password}`).update(body).digest('base64url');
+    createHmac('sha256', `session\n${secret}\n${user.password}`).update(body).digest('base64url');
   const attributes = 'Path=/; HttpOnly; SameSite=Strict';
   return {
     issue(user, secure) {

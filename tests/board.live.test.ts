@@ -164,6 +164,30 @@ describe.skipIf(!existsSync(executablePath))('in a real browser', () => {
     ]);
   }, 60_000);
 
+  test('hostile names, payloads and errors are shown as text', async () => {
+    const hostile = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
+    const queue = stage.backend.queue('email-sending');
+    const payload = { to: hostile, [hostile]: hostile, variables: [hostile] };
+    const [named, plain] = await Promise.all([queue.add(hostile, payload), queue.add('email-sending', payload)]);
+    await named.log(hostile);
+    const states = async () => [await named.getState(), await plain.getState()];
+    await expect.poll(states, { timeout: 10_000 }).toEqual(['failed', 'failed']);
+    await using visit = await openVisit({ colorScheme: 'dark', width: 1_280 });
+    const { page } = visit;
+    await page.goto(`${stage.url}/board/queue/email-sending?status=failed`);
+    await logIn(page, 'vera');
+    await page.getByText('UNKNOWN_JOB').first().waitFor();
+    for (const { id } of [named, plain]) {
+      for (const tab of ['Data', 'Options', 'Logs', 'Error']) {
+        await page.goto(`${stage.url}/board/queue/email-sending/${encodeURIComponent(id ?? '')}`);
+        await page.getByRole('tab', { name: tab }).click();
+        await page.getByRole('tabpanel', { name: tab }).waitFor();
+        expect(await page.title()).not.toContain('owned');
+      }
+    }
+    expect(visit.problems()).toEqual([]);
+  }, 60_000);
+
   test('a viewer who presses retry is told why not', async () => {
     await using visit = await openVisit({ colorScheme: 'light', width: 1_280 });
     const { page } = visit;
