@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { generate, readSection } from '../script/lib/docs.ts';
+import { envExample, generate, readSection } from '../script/lib/docs.ts';
 
 const root = new URL('../', import.meta.url);
 const sections = await generate();
@@ -11,6 +11,10 @@ it.each([...sections.keys()])(
     expect(await readSection(section)).toBe(sections.get(section));
   },
 );
+
+it('holds .env.example equal to the schemas', async () => {
+  expect(await readFile(new URL('.env.example', root), 'utf8')).toBe(await envExample());
+});
 
 it('documents every code that the sources throw', async () => {
   const known = `${sections.get('job codes')}${sections.get('api codes')}${await readFile(new URL('docs/errors.md', root), 'utf8')}`;

@@ -33,7 +33,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 function defaultOf(schema: z.ZodType): string {
   const parsed = schema.safeParse(undefined);
   if (!parsed.success) return 'required';
-  return parsed.data === undefined ? '–' : `\`${typeof parsed.data === 'string' ? parsed.data : JSON.stringify(parsed.data)}\``;
+  return parsed.data === undefined
+    ? '–'
+    : `\`${typeof parsed.data === 'string' ? parsed.data : JSON.stringify(parsed.data)}\``;
 }
 
 function variableRows(schema: z.ZodObject): string[][] {
@@ -43,7 +45,7 @@ function variableRows(schema: z.ZodObject): string[][] {
 }
 
 /** Every `env.ts` of the composition roots; each exports exactly the objects it parses. */
-async function variables(): Promise<string> {
+async function allVariables(): Promise<readonly (readonly string[])[]> {
   const rows = new Map<string, string[]>();
   for (const folder of ['runtime', 'producers', 'workers', 'dashboard', 'cli']) {
     if (!(await readdir(new URL(folder, root))).includes('env.ts')) continue;
@@ -52,7 +54,20 @@ async function variables(): Promise<string> {
       if (value instanceof z.ZodObject) for (const line of variableRows(value)) rows.set(line[0] ?? '', line);
     }
   }
-  return table(['variable', 'default', 'meaning'], [...rows.values()].toSorted(byFirst));
+  return [...rows.values()].toSorted(byFirst);
+}
+
+async function variables(): Promise<string> {
+  return table(['variable', 'default', 'meaning'], await allVariables());
+}
+
+/** .env.example: every variable, commented out, so that the file works unedited. */
+export async function envExample(): Promise<string> {
+  const lines = (await allVariables()).map(([name = '', preset = '', meaning = '']) => {
+    const value = preset.startsWith('`') ? preset.slice(1, -1) : '';
+    return `# ${meaning}\n#${name.slice(1, -1)}=${value}\n`;
+  });
+  return `# Written by npm run docs from the schemas. Everything has a default; uncomment what you change.\n\n${lines.join('\n')}`;
 }
 
 function byFirst(a: readonly string[], b: readonly string[]): number {
@@ -126,6 +141,7 @@ export async function readSection(section: string): Promise<string> {
 }
 
 async function write(): Promise<void> {
+  await writeFile(new URL('.env.example', root), await envExample());
   for (const [section, text] of await generate()) {
     const file = new URL(sections[section] ?? '', root);
     const before = await readFile(file, 'utf8');
