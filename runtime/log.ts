@@ -10,7 +10,7 @@ import pino, {
   type LevelWithSilent,
   type Logger,
 } from 'pino';
-import { mask, maskText } from './mask.ts';
+import { mask, maskField, maskText } from './mask.ts';
 
 export type Log = Logger;
 
@@ -85,12 +85,7 @@ const serialized: ReadonlySet<string> = new Set(['err', 'req', 'res']);
 
 function maskedFields(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(fields).map(([key, value]) => {
-      if (typeof value === 'number' || serialized.has(key)) return [key, value];
-      // Through an object, so that the key's own name counts.
-      const masked = mask({ [key]: value });
-      return [key, typeof masked === 'object' && masked !== null ? Object.values(masked)[0] : masked];
-    }),
+    Object.entries(fields).map(([name, value]) => [name, serialized.has(name) ? value : maskField(name, value)]),
   );
 }
 
