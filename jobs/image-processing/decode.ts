@@ -9,8 +9,8 @@ import { type SourceKind, sniff } from './sniff.ts';
 import type { Size } from './variants.ts';
 
 /** Width × height × frames. */
-export const maxPixels = 50_000_000;
-export const maxFrames = 300;
+const maxPixels = 50_000_000;
+const maxFrames = 300;
 /** The longest a frame of a written animation can stand. */
 const maxDelayMs = 65_535;
 /** libvips cannot be stopped inside an SVG filter. Giving up answers the worker, and an answer ends the child. */
