@@ -36,8 +36,16 @@ async function importHandler(url: string): Promise<Handler> {
   return found;
 }
 
+const sampleInit: Downward = {
+  kind: 'init',
+  facts: { id: '', tenant: '-', attempt: 1, maxAttempts: 1, fence: 0 },
+  payload: {},
+  env: {},
+};
+const sampleAnswer: Downward = { kind: 'answer', id: 0, value: null };
+
 /** Throws `RangeError` for a message whose line would be refused. */
-function encode(message: Upward): string {
+function encode(message: Upward | Downward): string {
   const line = JSON.stringify(message);
   if (Buffer.byteLength(line) > lineLimitBytes)
     throw new RangeError(`${message.kind} of ${Buffer.byteLength(line)} bytes; a child may send ${lineLimitBytes}`);
@@ -139,6 +147,9 @@ async function main(): Promise<void> {
   pipe.on('data', (chunk: Buffer) => {
     for (const line of read(chunk)) take(parseLine(downward, line));
   });
+  // The first parse compiles the schemas: better now than when the job is there.
+  parseLine(downward, encode(sampleAnswer));
+  parseLine(downward, encode(sampleInit));
   send({ kind: 'ready' });
 }
 

@@ -11,7 +11,7 @@ import type { AttemptFacts, Services } from '../context.ts';
 import { runInChild } from './conversation.ts';
 import type { Ending } from './endings.ts';
 import type { ChildFolder } from './folders.ts';
-import { endGroup, type Group } from './group.ts';
+import { endGroup, type Group, killGroup } from './group.ts';
 import type { Guard } from './guard.ts';
 import { type Confinement, commandLine } from './limits.ts';
 import { collectOutput } from './output.ts';
@@ -111,6 +111,7 @@ export function startSandbox(parts: SandboxParts): Sandbox {
     finish({ kind: 'broke', sentence: `The child could not be started: ${error.message}` }),
   );
   child.once('exit', (exitCode, signal) => {
+    if (isOver) return;
     // Its answer or its last words may still be in the pipes: they close when everybody who holds them is dead.
     void endOf(child, group).then(() => finish({ kind: 'exit', exitCode, signal }));
   });
@@ -225,24 +226,31 @@ function describeEnd(ending: Ending): string {
 async function endOf(child: ChildProcess, group: Group | undefined): Promise<void> {
   const closed = new Promise<void>((resolve) => void child.once('close', () => resolve()));
   if (group !== undefined) await endGroup(group);
-  const abort = new AbortController();
-  await Promise.race([closed, wait(500, undefined, { signal: abort.signal }).catch(() => undefined)]);
-  abort.abort();
+  await within(500, closed);
 }
 
 async function remove(child: ChildProcess, group: Group | undefined, parts: SandboxParts): Promise<void> {
   if (group !== undefined) {
+    const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+    const exited = new Promise<void>((resolve) => void child.once('exit', () => resolve()));
+    // Scans while the kernel still takes the memory apart find nothing new and slow it down: wait for the first process.
+    if (isRunning() && killGroup(group.pid)) await within(200, exited);
     const stuck = await endGroup(group);
     if (stuck.length > 0) {
       const pids = stuck.map((facts) => facts.pid);
       parts.log.error({ pids }, 'Processes of a child cannot be killed; they are stuck in the kernel');
-    }
-    if (child.exitCode === null && child.signalCode === null && stuck.length === 0) {
-      await new Promise<void>((resolve) => void child.once('exit', () => resolve()));
-    }
+    } else if (isRunning()) await exited;
     parts.guard.remove(group.pid);
   }
   await parts.folder.remove();
+}
+
+/** Waits for an event, but not for ever. */
+async function within(ms: number, event: Promise<void>): Promise<void> {
+  const abort = new AbortController();
+  // The timer rejects when it is stopped, which is the end of it.
+  await Promise.race([event, wait(ms, undefined, { signal: abort.signal }).catch(() => undefined)]);
+  abort.abort();
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {
