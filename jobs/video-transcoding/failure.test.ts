@@ -15,6 +15,8 @@ describe('failureOf', () => {
     ['Decoder (codec none) not found for input stream #0:0', 'dead BAD_SOURCE'],
     ['[h264 @ 0x1] Picture size 8000x6000 exceeds specified max pixel count 40000000', 'dead LIMIT_EXCEEDED'],
     ['Number of streams exceeds max_streams parameter (32)', 'dead LIMIT_EXCEEDED'],
+    ['Cannot determine format of input stream 0:0 after EOF\nError marking filters as finished', 'dead BAD_SOURCE'],
+    ['file:/x: Not yet implemented in FFmpeg, patches welcome', 'dead BAD_SOURCE'],
     ['av_interleaved_write_frame(): No space left on device', 'retry NO_SPACE'],
     ['file:/x: Input/output error', 'retry UNEXPECTED'],
     ['Cannot allocate memory', 'retry UNEXPECTED'],
