@@ -12,7 +12,7 @@ import { mask, maskText } from '../runtime/mask.ts';
 import { editorSchema } from './editor-schema.ts';
 import type { Fleet } from './fleet.ts';
 
-export interface BoardQueueParts {
+interface BoardQueueParts {
   readonly client: Pick<Client, 'enqueueNamed' | 'cancel'>;
   readonly deadLetters: Pick<DeadLetters, 'redrive' | 'discard' | 'discardMany'>;
   readonly fleet: Fleet;

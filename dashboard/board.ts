@@ -16,7 +16,7 @@ import { changeOf, contentCheck, type RuleParts, roleRefusal } from './board-rul
 import { watchFleet } from './fleet.ts';
 import type { User } from './users.ts';
 
-export interface BoardOptions {
+interface BoardOptions {
   readonly backend: Backend;
   readonly registry: Registry;
   readonly client: Client;

@@ -34,6 +34,6 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 /** For text between tags and inside quoted attributes. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (mark) => entities[mark] ?? mark);
 }

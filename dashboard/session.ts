@@ -3,7 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { User } from './users.ts';
 
-export const cookieName = 'jobfleet_session';
+const cookieName = 'jobfleet_session';
 const lifeMs = 12 * 3_600_000;
 
 const claims = z.object({ name: z.string(), until: z.number() });

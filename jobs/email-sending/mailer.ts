@@ -124,7 +124,7 @@ const smtpError = z
 /** What a failure of the transport means for the job. Answers of the server keep their number, without their text's addresses. */
 function judge(error: unknown): Error {
   const { code: cause, responseCode: status = 0, response = '' } = smtpError.parse(error);
-  const said = `the mail server answered ${redact(response) || status}`;
+  const said = `the mail server answered: ${redact(response) || status}`;
   const code = `SMTP_${status}`;
   if (cause === 'EAUTH' || cause === 'ENOAUTH')
     return retry(status === 0 ? 'NETWORK' : code, `${said}; check the user and password of SMTP_URL`, 0, {

@@ -64,7 +64,7 @@ function chooseLocale(asked: string, has: (locale: string) => boolean): string {
 /** Amounts are written as the reader of the text writes them: by the region asked for when the language is the same. */
 function moneyWriter(used: string, asked: string, currency: unknown): (amount: number) => string {
   if (typeof currency !== 'string') return String;
-  const locale = asked.toLowerCase().startsWith(used) ? asked : used;
+  const locale = `${asked.toLowerCase()}-`.startsWith(`${used}-`) ? asked : used;
   const format = new Intl.NumberFormat(locale, { style: 'currency', currency });
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
   return (amount) => format.format(amount / 10 ** digits);
