@@ -45,114 +45,125 @@ export interface DeadLetterRouteParts {
   readonly registry: Registry;
 }
 
-export function deadLetterRoutes({ deadLetters, registry }: DeadLetterRouteParts): Route[] {
-  const common = { tag: 'dead letters', scope: 'operator', params: nothing } as const;
-  const select = (given: Filter, credential: Credential) => selection(registry, given, credential);
-  return [
-    defineRoute({
-      ...common,
-      method: 'GET',
-      path: '/v1/dead-letters',
-      operationId: 'listDeadLetters',
-      summary: 'List dead letters, the newest first.',
-      query: z.strictObject({
-        ...filterFields,
-        limit: z
-          .string()
-          .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
-          .default('20'),
-        cursor: z.string().min(1).max(200).optional(),
-      }),
-      body: noBody,
-      answers: {
-        200: {
-          description: 'A page.',
-          schema: z.object({ items: z.array(letter), cursor: z.string().nullable(), complete: z.boolean() }),
-        },
-      },
-      handle: async ({ query: { limit, cursor, ...rest }, credential }) => {
-        const place = { limit: Number(limit), ...(cursor === undefined ? {} : { cursor }) };
-        const page = await deadLetters.list(select(rest, credential), place).catch(refuseCursor);
-        const items = page.letters.map((one) => ({
-          ...one,
-          message: maskText(one.message),
-          createdAt: new Date(one.createdAt).toISOString(),
-          failedAt: new Date(one.failedAt).toISOString(),
-        }));
-        return { status: 200, body: { items, cursor: page.cursor ?? null, complete: page.complete } };
-      },
+const common = { tag: 'dead letters', scope: 'operator', params: nothing } as const;
+
+export function deadLetterRoutes(parts: DeadLetterRouteParts): Route[] {
+  return [listRoute(parts), groupsRoute(parts), redriveRoute(parts), discardRoute(parts)];
+}
+
+function listRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
+  return defineRoute({
+    ...common,
+    method: 'GET',
+    path: '/v1/dead-letters',
+    operationId: 'listDeadLetters',
+    summary: 'List dead letters, the newest first.',
+    query: z.strictObject({
+      ...filterFields,
+      limit: z
+        .string()
+        .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
+        .default('20'),
+      cursor: z.string().min(1).max(200).optional(),
     }),
-    defineRoute({
-      ...common,
-      method: 'GET',
-      path: '/v1/dead-letters/groups',
-      operationId: 'groupDeadLetters',
-      summary: 'Dead letters by queue and error signature, the largest group first.',
-      query: z.strictObject(filterFields),
-      body: noBody,
-      answers: {
-        200: {
-          description: 'The groups.',
-          schema: z.object({
-            groups: z.array(
-              z.object({
-                queue: z.string(),
-                signature: z.string(),
-                code: z.string(),
-                count: z.int(),
-                oldestAt: z.string(),
-                newestAt: z.string(),
-                sample: z.string().describe('Message of the newest one.'),
-                sampleId: z.string(),
-              }),
-            ),
-            complete: z.boolean(),
-          }),
-        },
+    body: noBody,
+    answers: {
+      200: {
+        description: 'A page.',
+        schema: z.object({ items: z.array(letter), cursor: z.string().nullable(), complete: z.boolean() }),
       },
-      handle: async ({ query, credential }) => {
-        const { groups, complete } = await deadLetters.groups(select(query, credential));
-        const shown = groups.map(({ example, oldestAt, newestAt, ...group }) => ({
-          ...group,
-          oldestAt: new Date(oldestAt).toISOString(),
-          newestAt: new Date(newestAt).toISOString(),
-          sample: maskText(example.message),
-          sampleId: example.id,
-        }));
-        return { status: 200, body: { groups: shown, complete } };
+    },
+    handle: async ({ query: { limit, cursor, ...rest }, credential }) => {
+      const place = { limit: Number(limit), ...(cursor === undefined ? {} : { cursor }) };
+      const page = await deadLetters.list(selection(registry, rest, credential), place).catch(refuseCursor);
+      const items = page.letters.map((one) => ({
+        ...one,
+        message: maskText(one.message),
+        createdAt: new Date(one.createdAt).toISOString(),
+        failedAt: new Date(one.failedAt).toISOString(),
+      }));
+      return { status: 200, body: { items, cursor: page.cursor ?? null, complete: page.complete } };
+    },
+  });
+}
+
+function groupsRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
+  return defineRoute({
+    ...common,
+    method: 'GET',
+    path: '/v1/dead-letters/groups',
+    operationId: 'groupDeadLetters',
+    summary: 'Dead letters by queue and error signature, the largest group first.',
+    query: z.strictObject(filterFields),
+    body: noBody,
+    answers: {
+      200: {
+        description: 'The groups.',
+        schema: z.object({
+          groups: z.array(
+            z.object({
+              queue: z.string(),
+              signature: z.string(),
+              code: z.string(),
+              count: z.int(),
+              oldestAt: z.string(),
+              newestAt: z.string(),
+              sample: z.string().describe('Message of the newest one.'),
+              sampleId: z.string(),
+            }),
+          ),
+          complete: z.boolean(),
+        }),
       },
+    },
+    handle: async ({ query, credential }) => {
+      const { groups, complete } = await deadLetters.groups(selection(registry, query, credential));
+      const shown = groups.map(({ example, oldestAt, newestAt, ...group }) => ({
+        ...group,
+        oldestAt: new Date(oldestAt).toISOString(),
+        newestAt: new Date(newestAt).toISOString(),
+        sample: maskText(example.message),
+        sampleId: example.id,
+      }));
+      return { status: 200, body: { groups: shown, complete } };
+    },
+  });
+}
+
+function redriveRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
+  return defineRoute({
+    ...common,
+    method: 'POST',
+    path: '/v1/dead-letters/redrive',
+    operationId: 'redriveDeadLetters',
+    summary: 'Put dead letters back to work: same ids, fresh attempts. `dryRun` only counts.',
+    query: nothing,
+    body: z.strictObject({
+      filter,
+      dryRun: z.boolean().default(false),
+      patch: z.record(z.string(), z.unknown()).optional().describe('JSON Merge Patch for every payload.'),
     }),
-    defineRoute({
-      ...common,
-      method: 'POST',
-      path: '/v1/dead-letters/redrive',
-      operationId: 'redriveDeadLetters',
-      summary: 'Put dead letters back to work: same ids, fresh attempts. `dryRun` only counts.',
-      query: nothing,
-      body: z.strictObject({
-        filter,
-        dryRun: z.boolean().default(false),
-        patch: z.record(z.string(), z.unknown()).optional().describe('JSON Merge Patch for every payload.'),
-      }),
-      answers: { 200: { description: 'What was done, or would be.', schema: report } },
-      handle: async ({ body, credential }) => {
-        const options = { dryRun: body.dryRun, ...(body.patch === undefined ? {} : { patch: body.patch }) };
-        return reported(await deadLetters.redriveMany(select(body.filter, credential), options));
-      },
-    }),
-    defineRoute({
-      ...common,
-      method: 'POST',
-      path: '/v1/dead-letters/discard',
-      operationId: 'discardDeadLetters',
-      summary: 'Delete dead letters for good. `dryRun` only counts.',
-      query: nothing,
-      body: z.strictObject({ filter, dryRun: z.boolean().default(false) }),
-      answers: { 200: { description: 'What was done, or would be.', schema: report } },
-      handle: async ({ body, credential }) =>
-        reported(await deadLetters.discardMany(select(body.filter, credential), { dryRun: body.dryRun })),
-    }),
-  ];
+    answers: { 200: { description: 'What was done, or would be.', schema: report } },
+    handle: async ({ body, credential }) => {
+      const options = { dryRun: body.dryRun, ...(body.patch === undefined ? {} : { patch: body.patch }) };
+      return reported(await deadLetters.redriveMany(selection(registry, body.filter, credential), options));
+    },
+  });
+}
+
+function discardRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
+  return defineRoute({
+    ...common,
+    method: 'POST',
+    path: '/v1/dead-letters/discard',
+    operationId: 'discardDeadLetters',
+    summary: 'Delete dead letters for good. `dryRun` only counts.',
+    query: nothing,
+    body: z.strictObject({ filter, dryRun: z.boolean().default(false) }),
+    answers: { 200: { description: 'What was done, or would be.', schema: report } },
+    handle: async ({ body, credential }) =>
+      reported(await deadLetters.discardMany(selection(registry, body.filter, credential), { dryRun: body.dryRun })),
+  });
 }
 
 /** What the caller asked for, inside what the caller may see. */

@@ -33,74 +33,79 @@ async function unavailableTypes(backend: Backend, types: readonly string[]): Pro
   return reasons;
 }
 
-export function queueRoutes({ backend, registry }: QueueRouteParts): Route[] {
-  return [
-    defineRoute({
-      method: 'GET',
-      path: '/v1/queues',
-      operationId: 'listQueues',
-      summary: 'Jobs by queue and state.',
-      tag: 'queues',
-      scope: 'operator',
-      params: nothing,
-      query: nothing,
-      body: noBody,
-      answers: {
-        200: {
-          description: 'All queues.',
-          schema: z.object({
-            queues: z.array(z.object({ queue: z.string(), counts: z.record(z.string(), z.int()) })),
-          }),
-        },
+export function queueRoutes(parts: QueueRouteParts): Route[] {
+  return [queuesRoute(parts), typesRoute(parts)];
+}
+
+function queuesRoute({ backend, registry }: QueueRouteParts): Route {
+  return defineRoute({
+    method: 'GET',
+    path: '/v1/queues',
+    operationId: 'listQueues',
+    summary: 'Jobs by queue and state.',
+    tag: 'queues',
+    scope: 'operator',
+    params: nothing,
+    query: nothing,
+    body: noBody,
+    answers: {
+      200: {
+        description: 'All queues.',
+        schema: z.object({
+          queues: z.array(z.object({ queue: z.string(), counts: z.record(z.string(), z.int()) })),
+        }),
       },
-      handle: async () => {
-        const names = [...registry.jobs.keys()];
-        const counts = await Promise.all(names.map((name) => queueCounts(backend, name)));
-        return { status: 200, body: { queues: names.map((queue, index) => ({ queue, counts: counts[index] })) } };
+    },
+    handle: async () => {
+      const names = [...registry.jobs.keys()];
+      const counts = await Promise.all(names.map((name) => queueCounts(backend, name)));
+      return { status: 200, body: { queues: names.map((queue, index) => ({ queue, counts: counts[index] })) } };
+    },
+  });
+}
+
+function typesRoute({ backend, registry }: QueueRouteParts): Route {
+  return defineRoute({
+    method: 'GET',
+    path: '/v1/types',
+    operationId: 'listTypes',
+    summary: 'The job types, the JSON schema of their payloads, and whether the fleet can run them.',
+    tag: 'queues',
+    scope: 'jobs',
+    params: nothing,
+    query: nothing,
+    body: noBody,
+    answers: {
+      200: {
+        description: 'All job types.',
+        schema: z.object({
+          types: z.array(
+            z.object({
+              name: z.string(),
+              aliases: z.array(z.string()),
+              summary: z.string(),
+              payload: z.record(z.string(), z.unknown()),
+              available: z.boolean(),
+              reason: z.string().optional(),
+            }),
+          ),
+        }),
       },
-    }),
-    defineRoute({
-      method: 'GET',
-      path: '/v1/types',
-      operationId: 'listTypes',
-      summary: 'The job types, the JSON schema of their payloads, and whether the fleet can run them.',
-      tag: 'queues',
-      scope: 'jobs',
-      params: nothing,
-      query: nothing,
-      body: noBody,
-      answers: {
-        200: {
-          description: 'All job types.',
-          schema: z.object({
-            types: z.array(
-              z.object({
-                name: z.string(),
-                aliases: z.array(z.string()),
-                summary: z.string(),
-                payload: z.record(z.string(), z.unknown()),
-                available: z.boolean(),
-                reason: z.string().optional(),
-              }),
-            ),
-          }),
-        },
-      },
-      handle: async () => {
-        const missing = await unavailableTypes(backend, [...registry.jobs.keys()]);
-        const types = [...registry.jobs.values()].map(({ name, aliases, summary, payload }) => {
-          const reason = missing.get(name);
-          return {
-            name,
-            aliases,
-            summary,
-            payload: jsonSchema(payload),
-            available: reason === undefined,
-            ...(reason === undefined ? {} : { reason }),
-          };
-        });
-        return { status: 200, body: { types } };
-      },
-    }),
-  ];
+    },
+    handle: async () => {
+      const missing = await unavailableTypes(backend, [...registry.jobs.keys()]);
+      const types = [...registry.jobs.values()].map(({ name, aliases, summary, payload }) => {
+        const reason = missing.get(name);
+        return {
+          name,
+          aliases,
+          summary,
+          payload: jsonSchema(payload),
+          available: reason === undefined,
+          ...(reason === undefined ? {} : { reason }),
+        };
+      });
+      return { status: 200, body: { types } };
+    },
+  });
 }
