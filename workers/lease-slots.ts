@@ -32,6 +32,19 @@ export interface SlotWriter {
 export function slotWriter(memory: SharedArrayBuffer): SlotWriter {
   const views = viewsOf(memory);
   const encoder = new TextEncoder();
+  // Made once per slot: a view of shared memory per claim costs the collector more than the rest of an attempt.
+  const texts = new Map<number, { readonly id: Uint8Array; readonly token: Uint8Array }>();
+  const textsOf = (index: number, at: number) => {
+    let found = texts.get(index);
+    if (found === undefined) {
+      found = {
+        id: views.bytes.subarray(at + 24, at + 24 + idLimitBytes),
+        token: views.bytes.subarray(at + 24 + idLimitBytes, at + slotBytes),
+      };
+      texts.set(index, found);
+    }
+    return found;
+  };
   const free = Array.from({ length: views.slots }, (_, index) => views.slots - 1 - index);
   return {
     take(slot) {
@@ -39,8 +52,9 @@ export function slotWriter(memory: SharedArrayBuffer): SlotWriter {
       if (index === undefined) throw new Error(`All ${views.slots} lease slots are taken; expected one per claim.`);
       const at = headerBytes + index * slotBytes;
       Atomics.add(views.words, at / 4, 1);
-      const id = encoder.encodeInto(slot.id, views.bytes.subarray(at + 24, at + 24 + idLimitBytes));
-      const token = encoder.encodeInto(slot.token, views.bytes.subarray(at + 24 + idLimitBytes, at + slotBytes));
+      const text = textsOf(index, at);
+      const id = encoder.encodeInto(slot.id, text.id);
+      const token = encoder.encodeInto(slot.token, text.token);
       views.words[at / 4 + 1] = slot.queue + 1;
       views.words[at / 4 + 4] = id.written;
       views.words[at / 4 + 5] = token.written;
