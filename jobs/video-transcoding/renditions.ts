@@ -6,6 +6,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { JobContext } from '../define.ts';
+import { giveUp } from '../errors.ts';
 import type { Track } from './plan.ts';
 import { codecsOf, type MediaPlaylist, measure, readMediaPlaylist } from './playlist.ts';
 import { ffprobe } from './probe.ts';
@@ -96,17 +97,20 @@ async function verify(track: Track, folder: string, playlist: MediaPlaylist, sig
     );
 }
 
-/** Reads, checks and measures what ffmpeg wrote into `folder`; stores nothing. */
+/** Reads, checks and measures what ffmpeg wrote into `folder`; stores nothing. Throws BAD_SOURCE when that is no frame at all. */
 export async function inspect(track: Track, folder: string, signal: AbortSignal): Promise<Made> {
   const playlist = readMediaPlaylist(await readFile(join(folder, playlistName), 'utf8'));
   const segments: { readonly bytes: number; readonly seconds: number }[] = [];
   for (const { file, seconds } of playlist.segments)
     segments.push({ bytes: (await stat(join(folder, file))).size, seconds });
+  const durationSeconds = segments.reduce((sum, one) => sum + one.seconds, 0);
+  if (durationSeconds === 0)
+    throw giveUp('BAD_SOURCE', `nothing of the ${track.kind} could be decoded; the file is damaged`);
   await verify(track, folder, playlist, signal);
   const facts = {
     codecs: codecsOf(await readFile(join(folder, playlist.init))),
     ...measure(segments),
-    durationSeconds: segments.reduce((sum, one) => sum + one.seconds, 0),
+    durationSeconds,
   };
   return { track, facts, folder, files: [playlist.init, ...playlist.segments.map((one) => one.file)] };
 }
