@@ -85,15 +85,7 @@ export function createClient(parts: ClientParts): Client {
   };
   return {
     enqueue: (job, payload, options = {}) => enqueueNamed(job.name, payload, options),
-    enqueueMany: async (job, items) => {
-      if (items.length > itemsAtOnce) {
-        throw new ProducerError('INVALID', `At most ${itemsAtOnce} items a call, got ${items.length}`);
-      }
-      const prepared = items.map((item, index) =>
-        prepare(job, newId(job.name), item.payload, item.options ?? {}, now(), `items.${index}.`),
-      );
-      return storeMany(prepared, parts);
-    },
+    enqueueMany: async (job, items) => storeMany(prepareMany(job, items, newId, now()), parts),
     enqueueNamed,
     status,
     cancel: async (id, tenant) => {
@@ -101,6 +93,21 @@ export function createClient(parts: ClientParts): Client {
       return found === undefined ? undefined : cancelJob(backend, found.queue, id);
     },
   };
+}
+
+/** All of them, or `INVALID` with the places of the first bad item. */
+function prepareMany<J extends Job>(
+  job: J,
+  items: readonly Item<J>[],
+  newId: (type: string) => string,
+  now: number,
+): Prepared[] {
+  if (items.length > itemsAtOnce) {
+    throw new ProducerError('INVALID', `At most ${itemsAtOnce} items a call, got ${items.length}`);
+  }
+  return items.map((item, index) =>
+    prepare(job, newId(job.name), item.payload, item.options ?? {}, now, `items.${index}.`),
+  );
 }
 
 /** Items without a key go in one round trip; each key needs its record first, at most twenty of them at a time. */

@@ -71,6 +71,23 @@ export function mintKey(environment = 'live'): { readonly id: string; readonly k
   return { id, key: body + checksum(body) };
 }
 
+/** Read-through, at most five seconds old and 1,000 keys; also remembers what is not there. */
+function cachedKeys(records: RecordStore, now: () => number) {
+  const cache = new Map<string, { readonly value: z.output<typeof stored> | undefined; readonly until: number }>();
+  return {
+    load: async (id: string): Promise<z.output<typeof stored> | undefined> => {
+      const known = cache.get(id);
+      if (known !== undefined && known.until > now()) return known.value;
+      const [record] = await records.get([recordKey(id)]);
+      const value = record === undefined ? undefined : stored.parse(JSON.parse(record.value));
+      if (cache.size >= cached) cache.clear();
+      cache.set(id, { value, until: now() + cacheMs });
+      return value;
+    },
+    forget: (id: string): void => void cache.delete(id),
+  };
+}
+
 /** `staticKey` (JOBFLEET_KEY) belongs to tenant `-` and has every scope. */
 export function createKeys(parts: {
   readonly records: RecordStore;
@@ -79,17 +96,7 @@ export function createKeys(parts: {
 }): Keys {
   const now = parts.now ?? Date.now;
   const staticHash = parts.staticKey === undefined ? undefined : hashOf(parts.staticKey);
-  const cache = new Map<string, { readonly value: z.output<typeof stored> | undefined; readonly until: number }>();
-
-  const load = async (id: string): Promise<z.output<typeof stored> | undefined> => {
-    const known = cache.get(id);
-    if (known !== undefined && known.until > now()) return known.value;
-    const [record] = await parts.records.get([recordKey(id)]);
-    const value = record === undefined ? undefined : stored.parse(JSON.parse(record.value));
-    if (cache.size >= cached) cache.clear();
-    cache.set(id, { value, until: now() + cacheMs });
-    return value;
-  };
+  const cache = cachedKeys(parts.records, now);
   return {
     find: async (key) => {
       const hash = hashOf(key);
@@ -98,7 +105,7 @@ export function createKeys(parts: {
       }
       const [whole, id, , sum] = form.exec(key) ?? [];
       if (whole === undefined || id === undefined || sum !== checksum(key.slice(0, -6))) return undefined;
-      const record = await load(id);
+      const record = await cache.load(id);
       if (record === undefined || !timingSafeEqual(hash, Buffer.from(record.hash, 'hex'))) return undefined;
       if (record.expiresAt !== undefined && record.expiresAt <= now()) return undefined;
       return { keyId: id, tenant: record.tenant, scopes: record.scopes };
@@ -108,11 +115,11 @@ export function createKeys(parts: {
       const value = stored.parse({ ...request, hash: hashOf(key).toString('hex') });
       const written = await parts.records.putIfAbsent(recordKey(id), JSON.stringify(value), null);
       if (!written.stored) throw new Error(`A key with the id ${id} exists; try again`);
-      cache.delete(id);
+      cache.forget(id);
       return { id, key };
     },
     revoke: async (id) => {
-      cache.delete(id);
+      cache.forget(id);
       const [record] = await parts.records.get([recordKey(id)]);
       return record !== undefined && parts.records.compareAndSet(recordKey(id), record.version, null, null);
     },

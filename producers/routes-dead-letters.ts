@@ -33,6 +33,21 @@ const letter = z.object({
   createdAt: z.string(),
   failedAt: z.string(),
 });
+const groupsAnswer = z.object({
+  groups: z.array(
+    z.object({
+      queue: z.string(),
+      signature: z.string(),
+      code: z.string(),
+      count: z.int(),
+      oldestAt: z.string(),
+      newestAt: z.string(),
+      sample: z.string().describe('Message of the newest one.'),
+      sampleId: z.string(),
+    }),
+  ),
+  complete: z.boolean(),
+});
 const report = z.object({
   matched: z.int(),
   done: z.int(),
@@ -99,21 +114,7 @@ function groupsRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
     answers: {
       200: {
         description: 'The groups.',
-        schema: z.object({
-          groups: z.array(
-            z.object({
-              queue: z.string(),
-              signature: z.string(),
-              code: z.string(),
-              count: z.int(),
-              oldestAt: z.string(),
-              newestAt: z.string(),
-              sample: z.string().describe('Message of the newest one.'),
-              sampleId: z.string(),
-            }),
-          ),
-          complete: z.boolean(),
-        }),
+        schema: groupsAnswer,
       },
     },
     handle: async ({ query, credential }) => {

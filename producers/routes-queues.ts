@@ -12,6 +12,18 @@ export interface QueueRouteParts {
 }
 
 const states = ['waiting', 'prioritized', 'delayed', 'active', 'waiting-children', 'completed', 'failed'] as const;
+const typesAnswer = z.object({
+  types: z.array(
+    z.object({
+      name: z.string(),
+      aliases: z.array(z.string()),
+      summary: z.string(),
+      payload: z.record(z.string(), z.unknown()),
+      available: z.boolean(),
+      reason: z.string().optional(),
+    }),
+  ),
+});
 const missingNote = z.object({ reason: z.string() });
 
 /** Jobs by state, prioritized ones among the waiting. */
@@ -78,18 +90,7 @@ function typesRoute({ backend, registry }: QueueRouteParts): Route {
     answers: {
       200: {
         description: 'All job types.',
-        schema: z.object({
-          types: z.array(
-            z.object({
-              name: z.string(),
-              aliases: z.array(z.string()),
-              summary: z.string(),
-              payload: z.record(z.string(), z.unknown()),
-              available: z.boolean(),
-              reason: z.string().optional(),
-            }),
-          ),
-        }),
+        schema: typesAnswer,
       },
     },
     handle: async () => {

@@ -27,6 +27,11 @@ const typeRule = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,60}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,
 export function uploadRoutes(parts: UploadRouteParts): Route[] {
   return [slotRoute(parts), putRoute(parts), objectRoute(parts)];
 }
+const slotAnswer = z.object({
+  object: z.string(),
+  upload: z.object({ method: z.literal('PUT'), url: z.string(), headers: z.record(z.string(), z.string()) }),
+  expiresAt: z.string(),
+});
 
 function slotRoute({ objects, links, maxBytes }: UploadRouteParts): Route {
   const newId = createIds();
@@ -49,11 +54,7 @@ function slotRoute({ objects, links, maxBytes }: UploadRouteParts): Route {
     answers: {
       201: {
         description: 'The place; it can be filled once, until `expiresAt`.',
-        schema: z.object({
-          object: z.string(),
-          upload: z.object({ method: z.literal('PUT'), url: z.string(), headers: z.record(z.string(), z.string()) }),
-          expiresAt: z.string(),
-        }),
+        schema: slotAnswer,
       },
     },
     handle: async ({ body: { filename, contentType, sizeBytes }, credential, baseUrl }) => {

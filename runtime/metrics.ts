@@ -64,10 +64,6 @@ export function createMetrics(version = '0.0.0'): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
-  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
-    new Counter({ name, help, labelNames, registers });
-  const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
-    new Histogram({ name, help, labelNames, buckets, registers });
   new Gauge({ name: 'jobfleet_build_info', help: 'Release of this process.', labelNames: ['version'], registers })
     .labels(version)
     .set(1);
@@ -75,6 +71,22 @@ export function createMetrics(version = '0.0.0'): Metrics {
   const sources: GaugeSource[] = [];
   return {
     contentType: registry.contentType,
+    ...createCounters(registers),
+    watch: (source) => void sources.push(source),
+    text: async () => {
+      await refresh(sources);
+      return registry.metrics();
+    },
+  };
+}
+
+/** What is counted and measured as it happens. */
+function createCounters(registers: Registry[]) {
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
+    new Histogram({ name, help, labelNames, buckets, registers });
+  return {
     jobsEnqueued: counter('jobfleet_jobs_enqueued_total', 'Jobs accepted, without duplicates.', ['queue']),
     jobAttempts: counter('jobfleet_job_attempts_total', 'Attempts ended, by outcome.', ['queue', 'outcome']),
     jobDuration: histogram('jobfleet_job_duration_seconds', 'Run time of an attempt.', ['queue'], jobSeconds),
@@ -93,11 +105,6 @@ export function createMetrics(version = '0.0.0'): Metrics {
       httpSeconds,
     ),
     rateLimited: counter('jobfleet_rate_limited_total', 'Requests answered 429.', ['tenant_class']),
-    watch: (source) => void sources.push(source),
-    text: async () => {
-      await refresh(sources);
-      return registry.metrics();
-    },
   };
 }
 

@@ -37,19 +37,7 @@ export function createShutdown(options: {
   const phases: Phase[] = [];
   let running: Promise<number> | undefined;
 
-  const runAll = async (reason: string): Promise<number> => {
-    options.log.info({ reason }, 'shutting down');
-    let code = 0;
-    for (const phase of phases) {
-      const problem = await runPhase(phase);
-      if (problem === undefined) continue;
-      code = 1;
-      options.log.error({ phase: phase.name, err: problem }, 'a shutdown phase did not end well');
-    }
-    options.log.info({ code }, 'shut down');
-    return code;
-  };
-  const begin = (reason: string): Promise<number> => (running ??= runAll(reason));
+  const begin = (reason: string): Promise<number> => (running ??= runAll(phases, options.log, reason));
 
   return {
     add: (phase) => void phases.push(phase),
@@ -70,6 +58,19 @@ export function createShutdown(options: {
       };
     },
   };
+}
+
+async function runAll(phases: readonly Phase[], log: Log, reason: string): Promise<number> {
+  log.info({ reason }, 'shutting down');
+  let code = 0;
+  for (const phase of phases) {
+    const problem = await runPhase(phase);
+    if (problem === undefined) continue;
+    code = 1;
+    log.error({ phase: phase.name, err: problem }, 'a shutdown phase did not end well');
+  }
+  log.info({ code }, 'shut down');
+  return code;
 }
 
 /** What went wrong, or undefined. A late phase is left behind, not awaited. */
