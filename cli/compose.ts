@@ -32,10 +32,17 @@ export interface Parts {
 
 const retryMs = 2_000;
 
-/** `name` is in every log line. Outside production a store that does not answer yet is waited for, and said. */
-export async function openParts(name: string, env: z.output<typeof commonEnv>, version: string): Promise<Parts> {
+/**
+ * `name` is in every log line. Outside production a store that does not answer yet is waited for, and said. `log`
+ * replaces the process's own, where standard output is for something else.
+ */
+export async function openParts(
+  name: string,
+  env: z.output<typeof commonEnv>,
+  version: string,
+  log: Log = createLog({ name, level: env.LOG_LEVEL }),
+): Promise<Parts> {
   const dataDir = resolve(env.DATA_DIR);
-  const log = createLog({ name, level: env.LOG_LEVEL });
   const metrics = createMetrics(version);
   const [registry, backend, objects] = await Promise.all([
     loadRegistry(),

@@ -10,6 +10,7 @@ import { apiOptions } from '../producers/main.ts';
 import { serverOptions } from '../producers/server-options.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
 import { healthRoutes } from '../runtime/health.ts';
+import { createLog } from '../runtime/log.ts';
 import { createShutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
 import { type Fleet, startWorkers } from '../workers/main.ts';
@@ -36,7 +37,13 @@ export async function up(flags: { readonly json?: boolean }): Promise<void> {
   const boardEnv = parseEnv(dashboardEnv, process.env);
   const exposure = exposureProblem(common.HOST, boardEnv.DASHBOARD_USERS);
   if (exposure !== undefined) throw new CliError(exposure, 2);
-  const parts = await openParts('up', common, release);
+  // With --json standard output is one document; logs go beside it.
+  const log = createLog({
+    name: 'up',
+    level: common.LOG_LEVEL,
+    ...(flags.json === true ? { destination: process.stderr } : {}),
+  });
+  const parts = await openParts('up', common, release, log);
   const isDevelopment = process.env['NODE_ENV'] !== 'production';
   const inbox =
     isDevelopment && process.env['SMTP_URL'] === undefined
