@@ -8,7 +8,7 @@ import type { Line, SandboxJob, SandboxParts } from './sandbox.ts';
 import type { Watched } from './watch.ts';
 
 /** How the conversation closes the line and removes the child. */
-export interface End {
+interface End {
   readonly finish: (ending: Ending) => void;
   readonly remove: () => Promise<void>;
   readonly output: () => string;

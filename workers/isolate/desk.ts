@@ -12,6 +12,7 @@ import { type Call, type Downward, describeError, ProtocolError } from './protoc
 export interface Desk {
   /** Throws `ProtocolError` over 10,000 calls. */
   take(id: number, call: Call): void;
+  /** Calls without an answer, those that wait included. */
   readonly openCalls: () => number;
   /** What last failed on the worker's side and is no `JobError`: too much detail for the child. */
   readonly lastError: () => unknown;
@@ -27,10 +28,13 @@ export interface DeskParts {
   readonly onChange: () => void;
 }
 
+/** Nothing more is read from a child with so many open calls. */
 export const maxOpenCalls = 32;
 const maxCalls = 10_000;
 
 export function openDesk(parts: DeskParts): Desk {
+  // What came in the same chunk as the call that filled the desk; at most a chunk of it, because then nothing is read.
+  const waiting: { readonly id: number; readonly call: Call }[] = [];
   let calls = 0;
   let openCalls = 0;
   let lastError: unknown;
@@ -42,20 +46,27 @@ export function openDesk(parts: DeskParts): Desk {
       const told =
         error instanceof JobError ? error : retry('UNEXPECTED', `The worker could not serve "${call.name}".`);
       parts.send({ kind: 'refusal', id, error: describeError(told) });
-    } finally {
-      openCalls -= 1;
-      parts.onChange();
     }
+    openCalls -= 1;
+    next();
+  };
+  const next = (): void => {
+    while (openCalls < maxOpenCalls) {
+      const first = waiting.shift();
+      if (first === undefined) break;
+      openCalls += 1;
+      void serve(first.id, first.call);
+    }
+    parts.onChange();
   };
   return {
     take(id, call) {
       calls += 1;
-      openCalls += 1;
       if (calls > maxCalls) throw new ProtocolError(`more than ${maxCalls} calls`);
-      void serve(id, call);
-      parts.onChange();
+      waiting.push({ id, call });
+      next();
     },
-    openCalls: () => openCalls,
+    openCalls: () => openCalls + waiting.length,
     lastError: () => lastError,
   };
 }

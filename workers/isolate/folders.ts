@@ -5,7 +5,7 @@
 import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { bootId, carries, readProcess, scanProcesses } from './processes.ts';
+import { bootId, carries, scanProcesses, startTicksOf } from './processes.ts';
 
 export interface ChildFolder {
   readonly path: string;
@@ -38,7 +38,7 @@ export async function openBase(base: string): Promise<void> {
 export async function makeFolder(base: string, userId: number | undefined): Promise<ChildFolder> {
   const path = await mkdtemp(join(base, 'job-'));
   const marker = `${process.pid}-${basename(path)}`;
-  const startTicks = readProcess(process.pid)?.startTicks ?? 0;
+  const startTicks = startTicksOf(process.pid) ?? 0;
   await writeFile(`${path}.owner`, JSON.stringify({ pid: process.pid, startTicks, bootId: bootId(), marker, userId }));
   if (userId !== undefined) await chown(path, userId, userId);
   return {
@@ -101,7 +101,7 @@ async function readOwner(path: string): Promise<Owner | 'making' | undefined> {
 }
 
 function isAlive(owned: Owner): boolean {
-  return owned.bootId === bootId() && readProcess(owned.pid)?.startTicks === owned.startTicks;
+  return owned.bootId === bootId() && startTicksOf(owned.pid) === owned.startTicks;
 }
 
 async function endMarked(owned: Owner): Promise<void> {
@@ -111,7 +111,7 @@ async function endMarked(owned: Owner): Promise<void> {
     const left = [...table.values()].filter((it) => !it.isDead && carries(it.pid, owned.marker, owned.userId));
     if (left.length === 0) return;
     for (const facts of left) {
-      if (readProcess(facts.pid)?.startTicks === facts.startTicks) process.kill(facts.pid, 'SIGKILL');
+      if (startTicksOf(facts.pid) === facts.startTicks) process.kill(facts.pid, 'SIGKILL');
     }
   }
 }

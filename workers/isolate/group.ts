@@ -3,7 +3,7 @@
  * user id. `endGroup` kills them all and comes back when none is left, which is what makes an answer final.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { carries, type ProcessFacts, type ProcessTable, readProcess, scanProcesses } from './processes.ts';
+import { carries, type ProcessFacts, type ProcessTable, scanProcesses, startTicksOf } from './processes.ts';
 
 export interface Group {
   /** Pid of the first process; also the id of its group and its session. */
@@ -66,7 +66,7 @@ export function killGroup(pid: number): boolean {
 }
 
 function killOne(facts: ProcessFacts): void {
-  if (readProcess(facts.pid)?.startTicks !== facts.startTicks) return;
+  if (startTicksOf(facts.pid) !== facts.startTicks) return;
   try {
     process.kill(facts.pid, 'SIGKILL');
   } catch (error) {

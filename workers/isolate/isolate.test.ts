@@ -161,7 +161,14 @@ describe('an ending', () => {
 });
 
 const facts = (own: Partial<ProcessFacts>): ProcessFacts => ({
-  ...{ pid: 1, parent: 0, group: 1, session: 1, startTicks: 100, cpuSeconds: 0, residentBytes: 0, isDead: false },
+  pid: 1,
+  parent: 0,
+  group: 1,
+  session: 1,
+  startTicks: 100,
+  cpuSeconds: 0,
+  residentBytes: 0,
+  isDead: false,
   ...own,
 });
 

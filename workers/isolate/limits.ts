@@ -47,7 +47,7 @@ export function dataBytes(limits: ChildLimits): number {
 }
 
 /** `--nproc` counts threads, and Node alone has eleven; this stops a bomb, the watch counts exactly. */
-export function threadLimit(limits: ChildLimits): number {
+function threadLimit(limits: ChildLimits): number {
   return limits.processes * 16 + 64;
 }
 

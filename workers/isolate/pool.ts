@@ -13,7 +13,7 @@ import { makeFolder, openBase, removeLeftovers } from './folders.ts';
 import { openGuard } from './guard.ts';
 import { findLevel } from './level.ts';
 import type { Level } from './limits.ts';
-import { type Sandbox, type SandboxLog, startSandbox } from './sandbox.ts';
+import { type Sandbox, type SandboxLog, type SandboxParts, startSandbox } from './sandbox.ts';
 import { createShelf, type Shelf } from './shelf.ts';
 import { randomUserId } from './user-ids.ts';
 import { createWatch } from './watch.ts';
@@ -88,32 +88,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   });
   const guard = await openGuard();
   const watch = createWatch((error) => options.log.error({ err: error }, 'A look at the children failed'));
-  const userIds = new Set<number>();
-  const start = async (type: PoolType): Promise<Sandbox> => {
-    const userId = found.hasOwnUser ? randomUserId(userIds) : undefined;
-    if (userId !== undefined) userIds.add(userId);
-    const folder = await makeFolder(base, userId);
-    const remove = async (): Promise<void> => {
-      await folder.remove();
-      if (userId !== undefined) userIds.delete(userId);
-    };
-    const parts = {
-      confinement: found,
-      folder: { ...folder, remove },
-      userId,
-      policy: type.policy,
-      readable,
-      environment,
-    };
-    return startSandbox({
-      ...parts,
-      command: childCommand(type.handlerUrl, type.policy),
-      readyMs,
-      watch,
-      guard,
-      log: options.log,
-    });
-  };
+  const start = createStarter(base, { confinement: found, readable, environment, watch, guard, log: options.log });
   const shelves = new Map<string, Shelf>();
   for (const type of options.types) {
     const spares = Math.min(type.spares ?? options.spares ?? defaultSpares(), type.policy.concurrency);
@@ -135,6 +110,29 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       watch.close();
       await guard.close();
     },
+  };
+}
+
+type Shared = Pick<SandboxParts, 'confinement' | 'readable' | 'environment' | 'watch' | 'guard' | 'log'>;
+
+/** Starts a child in a folder of its own, under a user id of its own where there can be one. */
+function createStarter(base: string, shared: Shared): (type: PoolType) => Promise<Sandbox> {
+  const userIds = new Set<number>();
+  return async (type) => {
+    const userId = shared.confinement.hasOwnUser ? randomUserId(userIds) : undefined;
+    if (userId !== undefined) userIds.add(userId);
+    const folder = await makeFolder(base, userId);
+    const remove = async (): Promise<void> => {
+      await folder.remove();
+      if (userId !== undefined) userIds.delete(userId);
+    };
+    const command = childCommand(type.handlerUrl, type.policy);
+    try {
+      return startSandbox({ ...shared, folder: { ...folder, remove }, userId, policy: type.policy, command, readyMs });
+    } catch (error) {
+      await remove();
+      throw error;
+    }
   };
 }
 

@@ -14,7 +14,7 @@ export const initLimitBytes = 4 * 1024 * 1024;
 const text = (max: number) => z.string().transform((value) => value.slice(0, max));
 const key = z.string().max(1_024);
 
-export interface Trouble {
+interface Trouble {
   readonly message: string;
   readonly stack?: string | undefined;
   readonly cause?: Trouble | undefined;

@@ -15,7 +15,7 @@ import { endGroup, type Group, killGroup } from './group.ts';
 import type { Guard } from './guard.ts';
 import { type Confinement, commandLine } from './limits.ts';
 import { collectOutput } from './output.ts';
-import { markerName, readProcess } from './processes.ts';
+import { markerName, startTicksOf } from './processes.ts';
 import {
   createLineReader,
   type Downward,
@@ -160,7 +160,7 @@ const streamsOf = (child: ChildProcess): Readable[] => [child.stdout, child.stde
 
 function groupOf(child: ChildProcess, parts: SandboxParts): Group | undefined {
   if (child.pid === undefined) return undefined;
-  const startTicks = readProcess(child.pid)?.startTicks ?? 0;
+  const startTicks = startTicksOf(child.pid) ?? 0;
   return { pid: child.pid, startTicks, marker: parts.folder.marker, userId: parts.userId, seen: new Set() };
 }
 

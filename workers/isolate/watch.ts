@@ -54,7 +54,7 @@ export function excessOf(members: readonly ProcessFacts[], limits: ChildLimits):
  * Allocated bytes below a folder, up to one file past the limit. Symbolic links are counted, never followed. Synchronous
  * calls in stretches of a millisecond: ten times cheaper than a trip to the thread pool for each file.
  */
-export async function sizeOf(folder: string): Promise<{ readonly bytes: number; readonly files: number }> {
+async function sizeOf(folder: string): Promise<{ readonly bytes: number; readonly files: number }> {
   let bytes = 0;
   let files = 0;
   const waiting = [folder];
