@@ -1,9 +1,12 @@
 /** kill -9 in mid-job: of a worker, of everything, and of a process whose handler spins. Nothing accepted is lost, every effect happens once. */
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { killServer, openStage, type Stage } from './support/fleet.ts';
 import acting from './support/fleet-jobs/acting/job.ts';
 import hasty from './support/fleet-jobs/hasty/job.ts';
+
+// Every case starts two or three processes from source; waits inside end earlier and say what they waited for.
+vi.setConfig({ testTimeout: 150_000 });
 
 const stores = ['embedded', 'postgres', ...(process.env['TEST_REDIS_URL'] === undefined ? [] : [redis(10)])];
 

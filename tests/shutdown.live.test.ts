@@ -1,9 +1,12 @@
 /** SIGTERM of a real worker process: it hands back what it holds and exits 0; a second signal ends it at once. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openStage, type Stage } from './support/fleet.ts';
 import acting from './support/fleet-jobs/acting/job.ts';
+
+// Every case starts two or three processes from source; waits inside end earlier and say what they waited for.
+vi.setConfig({ testTimeout: 150_000 });
 
 const stores = ['embedded', 'postgres', ...(process.env['TEST_REDIS_URL'] === undefined ? [] : [redis(11)])];
 

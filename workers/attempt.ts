@@ -61,6 +61,9 @@ export async function attempt(running: Running, parts: AttemptParts): Promise<En
     parts.job.policy.timeoutMs,
     timeoutGraceMs + (inChild ? poolSlackMs : 0),
   );
+  // The usual end, without the detour of a promise.
+  if (answer.state === 'result' && running.aborted === undefined)
+    return { outcome: { state: 'done' }, result: answer.result, durationMs: parts.now() - now };
   const ended = await verdict(answer, running, inChild, parts);
   return { ...ended, durationMs: parts.now() - now };
 }

@@ -8,7 +8,7 @@ import { giveUp, retry } from '../jobs/errors.ts';
 import { type AttemptFacts, createContext, type Services } from './context.ts';
 import type { Running } from './running.ts';
 import type { NoteSink } from './services/notes.ts';
-import { createServices, type OwnServices, type ServiceParts } from './services/services.ts';
+import { OwnServices, type ServiceParts } from './services/services.ts';
 
 /** The part of the pool of `isolate/` that an attempt needs. */
 export interface ChildRunner {
@@ -33,69 +33,79 @@ export interface HandlingParts {
   readonly onNoteError: (error: unknown) => void;
 }
 
-export interface Handling {
+/** One attempt's handler with what it has been given. */
+export class Handling {
+  readonly #running: Running;
+  readonly #sink: NoteSink;
+  readonly #parts: HandlingParts;
+  #folder: string | undefined = undefined;
+  #services: OwnServices | undefined = undefined;
+
+  constructor(running: Running, sink: NoteSink, parts: HandlingParts) {
+    this.#running = running;
+    this.#sink = sink;
+    this.#parts = parts;
+  }
+
   /** Rejects with what the handler threw. Call once. */
-  run(alone: boolean): Promise<unknown>;
+  async run(alone: boolean): Promise<unknown> {
+    const { claim } = this.#running;
+    const { job } = this.#parts;
+    const facts: AttemptFacts = {
+      id: claim.id,
+      tenant: claim.tenant,
+      attempt: claim.attempt,
+      maxAttempts: claim.maxAttempts,
+      fence: claim.fence,
+    };
+    if (alone || job.policy.isolation === 'child') {
+      const pool = await this.#parts.children();
+      const makeServices = (path: string): Services => this.#makeServices(facts, () => path);
+      const attempt = { facts, signal: this.#running.signal, policy: job.policy };
+      return parseResult(job, await pool.run(job.name, claim.payload, makeServices, attempt));
+    }
+    const handler = await this.#parts.handler();
+    const folder = (): string => this.#makeFolder();
+    const services = this.#makeServices(facts, folder);
+    return handler.run(claim.payload, createContext(facts, services, { folder, signal: () => this.#running.signal }));
+  }
+
   /** Whether there is anything to close; saves an await where there is not. */
-  readonly isUsed: boolean;
+  get isUsed(): boolean {
+    return this.#folder !== undefined || this.#services?.isUsed === true;
+  }
+
   /** After the outcome: stores pending notes and removes the folder. Does nothing where the handler asked for nothing. */
-  close(isDone: boolean): Promise<void>;
+  async close(isDone: boolean): Promise<void> {
+    try {
+      await this.#services?.close(isDone);
+    } finally {
+      if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 });
+    }
+  }
+
+  #makeServices(facts: AttemptFacts, folder: () => string): OwnServices {
+    const running = this.#running;
+    const attempt = {
+      facts,
+      queue: running.claim.queue,
+      sink: this.#sink,
+      isOver: () => running.isOver,
+      signal: () => running.signal,
+      onNoteError: this.#parts.onNoteError,
+    };
+    this.#services = new OwnServices(this.#parts.services, attempt, folder);
+    return this.#services;
+  }
+
+  #makeFolder(): string {
+    if (this.#running.isOver) throw retry('LOCKED', 'This attempt is over; its folder is gone.');
+    return (this.#folder ??= mkdtempSync(join(this.#parts.workDir, 'jobfleet-attempt-')));
+  }
 }
 
 export function createHandling(running: Running, sink: NoteSink, parts: HandlingParts): Handling {
-  const { claim } = running;
-  const facts: AttemptFacts = {
-    id: claim.id,
-    tenant: claim.tenant,
-    attempt: claim.attempt,
-    maxAttempts: claim.maxAttempts,
-    fence: claim.fence,
-  };
-  let folder: string | undefined;
-  let made: OwnServices | undefined;
-  const makeServices = (folderOf: () => string): OwnServices =>
-    (made = createServices(
-      parts.services,
-      {
-        facts,
-        queue: claim.queue,
-        sink,
-        isOver: () => running.isOver,
-        signal: () => running.signal,
-        onNoteError: parts.onNoteError,
-      },
-      folderOf,
-    ));
-  const makeFolder = (): string => {
-    if (running.isOver) throw retry('LOCKED', 'This attempt is over; its folder is gone.');
-    return (folder ??= mkdtempSync(join(parts.workDir, 'jobfleet-attempt-')));
-  };
-  return {
-    async run(alone) {
-      if (alone || parts.job.policy.isolation === 'child') {
-        const pool = await parts.children();
-        const attempt = { facts, signal: running.signal, policy: parts.job.policy };
-        const result = await pool.run(parts.job.name, claim.payload, (path) => makeServices(() => path), attempt);
-        return parseResult(parts.job, result);
-      }
-      const handler = await parts.handler();
-      const services = makeServices(makeFolder);
-      return handler.run(
-        claim.payload,
-        createContext(facts, services, { folder: makeFolder, signal: () => running.signal }),
-      );
-    },
-    get isUsed() {
-      return folder !== undefined || made?.isUsed === true;
-    },
-    async close(isDone) {
-      try {
-        await made?.close(isDone);
-      } finally {
-        if (folder !== undefined) await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-      }
-    },
-  };
+  return new Handling(running, sink, parts);
 }
 
 /** What a child says is parsed again here: it is not believed. */

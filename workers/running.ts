@@ -28,75 +28,73 @@ export type Answer =
   | { readonly state: 'error'; readonly error: unknown }
   | { readonly state: 'left' };
 
-export interface Running {
+/** The three states of an attempt: running, aborted (and still waited for), over. */
+export class Running {
   readonly claim: Claim;
-  /** Lets every reader of one attempt share one controller. */
-  readonly signal: AbortSignal;
   /** The first reason given, or undefined. */
-  readonly aborted: AbortCode | undefined;
+  aborted: AbortCode | undefined = undefined;
   /** True once the attempt has its outcome: whatever the handler still asks for is refused. */
-  readonly isOver: boolean;
+  isOver = false;
+  #controller: AbortController | undefined = undefined;
+  #settle: ((answer: Answer) => void) | undefined = undefined;
+  #limit: NodeJS.Timeout | undefined = undefined;
+  #grace: NodeJS.Timeout | undefined = undefined;
+  #leaveAt = Number.POSITIVE_INFINITY;
+
+  // A class, because accessors of an object literal are made anew for each attempt, which costs more than all else here.
+  constructor(claim: Claim) {
+    this.claim = claim;
+  }
+
+  /** Lets every reader of one attempt share one controller. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.aborted !== undefined) this.#controller.abort(new AbortedError(this.aborted));
+    }
+    return this.#controller.signal;
+  }
+
   /** Tells the handler why it must stop and stops waiting for it after `graceMs`. Later reasons change nothing but may shorten the wait. */
-  abort(code: AbortCode, graceMs: number): void;
+  abort(code: AbortCode, graceMs: number): void {
+    if (this.isOver) return;
+    if (this.aborted === undefined) {
+      this.aborted = code;
+      this.#controller?.abort(new AbortedError(code));
+    }
+    const at = Date.now() + graceMs;
+    if (at >= this.#leaveAt) return;
+    this.#leaveAt = at;
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => this.#end({ state: 'left' }), graceMs);
+  }
+
   /** Resolves with the handler's answer, or `left` when a grace ran out before it. Call once. */
-  answer(work: Promise<unknown>, timeoutMs: number, timeoutGraceMs: number): Promise<Answer>;
+  answer(work: Promise<unknown>, timeoutMs: number, timeoutGraceMs: number): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+      this.#limit = setTimeout(() => this.abort('TIMED_OUT', timeoutGraceMs), timeoutMs);
+      work.then(
+        (result) => this.#end({ state: 'result', result }),
+        (error: unknown) => this.#end({ state: 'error', error }),
+      );
+    });
+  }
+
   /** The attempt has its outcome: no timer stays behind. May be called twice. */
-  finish(): void;
+  finish(): void {
+    this.#end({ state: 'left' });
+  }
+
+  #end(answer: Answer): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearTimeout(this.#limit);
+    if (this.#grace !== undefined) clearTimeout(this.#grace);
+    this.#settle?.(answer);
+  }
 }
 
 export function createRunning(claim: Claim): Running {
-  let controller: AbortController | undefined;
-  let aborted: AbortCode | undefined;
-  let settle: ((answer: Answer) => void) | undefined;
-  let limit: NodeJS.Timeout | undefined;
-  let grace: NodeJS.Timeout | undefined;
-  let leaveAt = Number.POSITIVE_INFINITY;
-  let isOver = false;
-
-  const end = (answer: Answer): void => {
-    if (isOver) return;
-    isOver = true;
-    clearTimeout(limit);
-    clearTimeout(grace);
-    settle?.(answer);
-  };
-  const abort = (code: AbortCode, graceMs: number): void => {
-    if (isOver) return;
-    if (aborted === undefined) {
-      aborted = code;
-      controller?.abort(new AbortedError(code));
-    }
-    const at = Date.now() + graceMs;
-    if (at >= leaveAt) return;
-    leaveAt = at;
-    clearTimeout(grace);
-    grace = setTimeout(() => end({ state: 'left' }), graceMs);
-  };
-  return {
-    claim,
-    get signal() {
-      if (controller === undefined) {
-        controller = new AbortController();
-        if (aborted !== undefined) controller.abort(new AbortedError(aborted));
-      }
-      return controller.signal;
-    },
-    get aborted() {
-      return aborted;
-    },
-    get isOver() {
-      return isOver;
-    },
-    abort,
-    finish: () => end({ state: 'left' }),
-    answer: (work, timeoutMs, timeoutGraceMs) =>
-      new Promise((resolve) => {
-        settle = resolve;
-        limit = setTimeout(() => abort('TIMED_OUT', timeoutGraceMs), timeoutMs);
-        work.then(
-          (result) => end({ state: 'result', result }),
-          (error: unknown) => end({ state: 'error', error }),
-        );
-      }),
-  };
+  return new Running(claim);
 }

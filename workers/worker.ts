@@ -75,7 +75,7 @@ async function processClaim(stored: StoredJob, token: string, parts: QueueParts)
     if (slot !== undefined) parts.leases.release(slot);
   }
   parts.onEnded(claim, ended);
-  return bookOutcome(stored, token, claim, ended, parts);
+  return ended.outcome.state === 'done' ? ended.result : bookFailure(stored, token, claim, ended, parts);
 }
 
 function takeSlot(claim: Claim, token: string, parts: QueueParts): number {
@@ -118,8 +118,8 @@ function sinkOf(stored: StoredJob): Parameters<typeof createHandling>[1] {
   };
 }
 
-/** Tells BullMQ what became of the attempt: by returning, by moving the job and throwing its signal, or by failing. */
-async function bookOutcome(
+/** Tells BullMQ what became of an attempt that is not done: by moving the job and throwing its signal, or by failing. */
+async function bookFailure(
   stored: StoredJob,
   token: string,
   claim: Claim,

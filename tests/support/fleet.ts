@@ -14,7 +14,7 @@ import type { ObjectStore } from '../../runtime/object-store.ts';
 import { openFolderStore } from '../../runtime/object-store-folder.ts';
 
 const script = fileURLToPath(new URL('./fleet-process.ts', import.meta.url));
-const waitMs = 25_000;
+const waitMs = 45_000;
 
 export interface WorkerProcess {
   readonly child: ChildProcess;

@@ -2,7 +2,8 @@
 import type { RecordStore } from '../../backends/backend.ts';
 import type { Enqueued } from '../../jobs/define.ts';
 import { retry } from '../../jobs/errors.ts';
-import type { AttemptFacts, Services } from '../context.ts';
+import type { FetchedInput, LogLevel, StoredObject } from '../../jobs/ports.ts';
+import type { AttemptFacts, OnceAnswer, Services } from '../context.ts';
 import { createNotes, type NoteSink, type Notes } from './notes.ts';
 import { type AttemptObjects, createObjects, type ObjectParts } from './objects.ts';
 import { createOnce, type Once } from './once.ts';
@@ -29,56 +30,96 @@ export interface ServiceAttempt {
   readonly onNoteError: (error: unknown) => void;
 }
 
-export interface OwnServices extends Services {
-  /** The handler noted something or began an effect. */
-  readonly isUsed: boolean;
-  /** Stores what is still pending, and cuts the life of the once-records of a job that is done. Does nothing when the handler asked for nothing. */
-  close(isDone: boolean): Promise<void>;
-}
-
 /** The parts are made when they are first asked for: most attempts need none of them. */
-export function createServices(parts: ServiceParts, attempt: ServiceAttempt, folder: () => string): OwnServices {
-  const { facts, queue } = attempt;
-  let madeOnce: Once | undefined;
-  let madeNotes: Notes | undefined;
-  let madeObjects: AttemptObjects | undefined;
-  const once = (): Once => (madeOnce ??= createOnce(parts.records, { queue, id: facts.id, fence: facts.fence }));
-  const notes = (): Notes => (madeNotes ??= createNotes(attempt.sink, attempt.onNoteError));
-  const objects = (): AttemptObjects =>
-    (madeObjects ??= createObjects(parts, { tenant: facts.tenant, folder, signal: attempt.signal }));
-  // A handler that was left behind at its time limit runs on: it must not act for a job that others have by now.
-  const live = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (attempt.isOver()) throw retry('LOCKED', 'This attempt is over; nothing it asks for is done any more.');
-    return work();
-  };
-  return {
-    onceBegin: (key, whenUnknown) => live(() => once().begin(key, whenUnknown)),
-    // Confirmed even when the attempt is over: the effect has happened, and the fence refuses a stale writer.
-    onceEnd: (key, result) => once().end(key, result),
-    enqueue: (type, payload, options) =>
-      live(() =>
-        parts.enqueue(type, payload, {
-          tenant: facts.tenant,
-          // Deterministic: a retry of this job finds the job its earlier attempt added.
-          idempotencyKey: `${facts.id}/${options.key}`,
-          ...(options.delayMs === undefined ? {} : { delayMs: options.delayMs }),
-        }),
-      ),
-    progress: (percent, note) => {
-      if (!attempt.isOver()) notes().progress(percent, note);
-    },
-    log: (level, message, more) => {
-      if (!attempt.isOver()) notes().log(level, message, more);
-    },
-    objectFetch: (input, options) => live(() => objects().fetch(input, options)),
-    objectPut: (key, path, contentType) => live(() => objects().put(key, path, contentType)),
-    objectHead: (key) => live(() => objects().head(key)),
-    get isUsed() {
-      return madeNotes !== undefined || madeOnce !== undefined;
-    },
-    async close(isDone) {
-      await madeNotes?.flush();
-      if (isDone) await madeOnce?.shorten();
-    },
-  };
+export class OwnServices implements Services {
+  readonly #parts: ServiceParts;
+  readonly #attempt: ServiceAttempt;
+  readonly #folder: () => string;
+  #once: Once | undefined = undefined;
+  #notes: Notes | undefined = undefined;
+  #objects: AttemptObjects | undefined = undefined;
+
+  constructor(parts: ServiceParts, attempt: ServiceAttempt, folder: () => string) {
+    this.#parts = parts;
+    this.#attempt = attempt;
+    this.#folder = folder;
+  }
+
+  /** The handler noted something or began an effect: there is something to close. */
+  get isUsed(): boolean {
+    return this.#notes !== undefined || this.#once !== undefined;
+  }
+
+  async onceBegin(key: string, whenUnknown: 'repeat' | 'skip'): Promise<OnceAnswer> {
+    this.#refuseWhenOver();
+    return this.#ownOnce().begin(key, whenUnknown);
+  }
+
+  /** Confirms even when the attempt is over: the effect has happened, and the fence refuses a stale writer. */
+  onceEnd(key: string, result: unknown): Promise<void> {
+    return this.#ownOnce().end(key, result);
+  }
+
+  async enqueue(
+    type: string,
+    payload: unknown,
+    options: { readonly key: string; readonly delayMs?: number },
+  ): Promise<Enqueued> {
+    this.#refuseWhenOver();
+    const { facts } = this.#attempt;
+    return this.#parts.enqueue(type, payload, {
+      tenant: facts.tenant,
+      // Deterministic: a retry of this job finds the job its earlier attempt added.
+      idempotencyKey: `${facts.id}/${options.key}`,
+      ...(options.delayMs === undefined ? {} : { delayMs: options.delayMs }),
+    });
+  }
+
+  progress(percent: number, note: string | undefined): void {
+    if (!this.#attempt.isOver()) this.#ownNotes().progress(percent, note);
+  }
+
+  log(level: LogLevel, message: string, facts: Readonly<Record<string, unknown>> | undefined): void {
+    if (!this.#attempt.isOver()) this.#ownNotes().log(level, message, facts);
+  }
+
+  async objectFetch(input: string, options: { readonly maxBytes: number }): Promise<FetchedInput> {
+    this.#refuseWhenOver();
+    return this.#ownObjects().fetch(input, options);
+  }
+
+  async objectPut(key: string, path: string, contentType: string): Promise<StoredObject> {
+    this.#refuseWhenOver();
+    return this.#ownObjects().put(key, path, contentType);
+  }
+
+  async objectHead(key: string): Promise<StoredObject | undefined> {
+    this.#refuseWhenOver();
+    return this.#ownObjects().head(key);
+  }
+
+  /** Stores what is still pending, and cuts the life of the once-records of a job that is done. Does nothing when the handler asked for nothing. */
+  async close(isDone: boolean): Promise<void> {
+    await this.#notes?.flush();
+    if (isDone) await this.#once?.shorten();
+  }
+
+  /** A handler that was left behind at its time limit runs on: it must not act for a job that others have by now. */
+  #refuseWhenOver(): void {
+    if (this.#attempt.isOver()) throw retry('LOCKED', 'This attempt is over; nothing it asks for is done any more.');
+  }
+
+  #ownOnce(): Once {
+    const { facts, queue } = this.#attempt;
+    return (this.#once ??= createOnce(this.#parts.records, { queue, id: facts.id, fence: facts.fence }));
+  }
+
+  #ownNotes(): Notes {
+    return (this.#notes ??= createNotes(this.#attempt.sink, this.#attempt.onNoteError));
+  }
+
+  #ownObjects(): AttemptObjects {
+    const { facts, signal } = this.#attempt;
+    return (this.#objects ??= createObjects(this.#parts, { tenant: facts.tenant, folder: this.#folder, signal }));
+  }
 }
