@@ -36,6 +36,7 @@ const types: readonly PoolType[] = [
   typeOf('quiet', { quietMs: 1_500 }),
   typeOf('frugal', { cpuSeconds: 2 }),
   typeOf('roomy', { memoryMb: 4_096, processes: 10 }, {}, 0),
+  typeOf('patient', {}, { graceMs: 30_000 }, 0),
 ];
 
 interface Outcome {
@@ -324,12 +325,12 @@ describe.each(levels)('a child at level %s', (level) => {
   it('is killed at once when its lease is lost', async () => {
     const abort = new AbortController();
     const recorded = recordServices();
-    const running = attempt(pool, 'trouble', { how: 'ignore-the-signal' }, { recorded, signal: abort.signal });
+    const running = attempt(pool, 'patient', { how: 'ignore-the-signal' }, { recorded, signal: abort.signal });
     await startOf(recorded, running);
     const abortedAt = performance.now();
     abort.abort(new AbortedError('LEASE_LOST'));
     expect((await running).error).toBe(abort.signal.reason);
-    expect(performance.now() - abortedAt).toBeLessThan(500);
+    expect(performance.now() - abortedAt).toBeLessThan(5_000);
   });
 
   it('never starts for a job that was aborted before', async () => {
