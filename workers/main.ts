@@ -8,13 +8,13 @@ import type { Registry } from '../jobs/registry.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
-import { type Availability, announce, findAvailable } from './availability.ts';
+import { type Availability, announce, findAvailable, type ServedType } from './availability.ts';
 import { watchCancels } from './cancels.ts';
 import { watchClock } from './clock.ts';
 import type { WorkersEnv } from './env.ts';
 import { type Leases, openLeases } from './leases.ts';
-import { createLoops, type Loops } from './loops.ts';
-import { openTypes } from './types.ts';
+import { createLoops, type Loop, type Loops } from './loops.ts';
+import { type OpenTypes, openTypes } from './types.ts';
 import { type Held, openQueueWorker } from './worker.ts';
 
 export interface FleetOptions {
@@ -88,21 +88,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     await guards.close();
     throw error;
   });
-  for (const served of available.served) {
-    const concurrency = state.concurrencyOf(served.job);
-    const opened = openQueueWorker({
-      job: served.job,
-      backend,
-      concurrency,
-      leaseMs: state.leaseMs,
-      leases: guards.leases,
-      held: state.held,
-      isStopping: () => state.isStopping,
-      onHandedBack: ({ id }) => state.handedBack.add(id),
-      ...types.partsOf(served),
-    });
-    loops.add({ name: served.job.name, concurrency, ...opened });
-  }
+  for (const served of available.served) loops.add(openLoop(options, state, guards, types, served));
   options.metrics.watch({ workers: () => loops.samples() });
   state.isStarted = true;
   loops.setClaiming(guards.problem() === undefined);
@@ -124,6 +110,29 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
       return { handedBack };
     },
   };
+}
+
+/** One type's claim loop, not claiming yet. */
+function openLoop(
+  options: FleetOptions,
+  state: FleetState,
+  guards: Guards,
+  types: OpenTypes,
+  served: ServedType,
+): Loop {
+  const concurrency = state.concurrencyOf(served.job);
+  const opened = openQueueWorker({
+    job: served.job,
+    backend: options.backend,
+    concurrency,
+    leaseMs: state.leaseMs,
+    leases: guards.leases,
+    held: state.held,
+    isStopping: () => state.isStopping,
+    onHandedBack: ({ id }) => state.handedBack.add(id),
+    ...types.partsOf(served),
+  });
+  return { name: served.job.name, concurrency, ...opened };
 }
 
 interface Guards {

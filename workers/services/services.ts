@@ -20,7 +20,7 @@ export interface ServiceParts extends ObjectParts {
 }
 
 /** Per attempt. */
-export interface ServiceAttempt {
+interface ServiceAttempt {
   readonly facts: AttemptFacts;
   readonly queue: string;
   readonly sink: NoteSink;
