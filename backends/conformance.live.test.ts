@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe } from 'vitest';
@@ -24,6 +24,7 @@ describe('a store of the embedded server on disk', () => {
     'embedded',
     async (onError) => {
       dir = await mkdtemp(join(tmpdir(), 'jobfleet-conformance-'));
+      await chmod(dir, 0o755); // run by root, the server is nobody's
       return openBackend(`embedded:${join(dir, 'queue')}`, { onError });
     },
     { heavy: true },

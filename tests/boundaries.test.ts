@@ -23,7 +23,8 @@ async function sources(folder: string): Promise<string[]> {
   const entries = await readdir(join(root, folder), { withFileTypes: true, recursive: true });
   return entries
     .filter(
-      (entry) => entry.isFile() && entry.name.endsWith('.ts') && !/\.(test|suite)\.ts$|conformance\.ts$/.test(entry.name),
+      (entry) =>
+        entry.isFile() && entry.name.endsWith('.ts') && !/\.(test|suite)\.ts$|conformance\.ts$/.test(entry.name),
     )
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .filter((file) => !file.includes('/fixtures/'));

@@ -49,6 +49,17 @@ start_redis() {
   export TEST_REDIS_URL="redis://127.0.0.1:$port"
 }
 
+# A PostgreSQL of its own on the binaries the package brings along, reached by its address like anybody's.
+start_postgres() {
+  [ -z "${TEST_POSTGRES_URL:-}" ] || return 0
+  chmod 755 "$services_run" # run by root, the server is nobody's
+  node script/lib/postgres-server.js "$services_run/postgres" >"$services_run/postgres.url" 2>"$services_run/postgres.log" &
+  services_pids+=($!)
+  wait_for 30 test -s "$services_run/postgres.url" || { say 'PostgreSQL did not start:'; tail -n 5 "$services_run/postgres.log" >&2; exit 1; }
+  TEST_POSTGRES_URL=$(cat "$services_run/postgres.url")
+  export TEST_POSTGRES_URL
+}
+
 start_s3() {
   [ -z "${AWS_ENDPOINT_URL_S3:-}" ] || return 0
   if [ -n "${versitygw_build:-}" ]; then wait "$versitygw_build" || true; fi
@@ -70,6 +81,7 @@ start_s3() {
 start_services() {
   services_run=$(mktemp -d "${TMPDIR:-/tmp}/jobfleet-services-XXXXXX")
   start_redis
+  start_postgres
   start_s3
 }
 
