@@ -16,6 +16,7 @@ import {
   Worker,
 } from 'bullmq';
 import type { Backend, WorkerTuning } from './backend.ts';
+import { JsonText } from './portable.ts';
 import { metricPoints, watchClaims } from './watched.ts';
 
 /** One `IQueueBackend` per BullMQ object. `blocking`: an event reader; `withBlockingConnection`: a worker. */
@@ -57,6 +58,16 @@ class ReadableJob<D = unknown, V = unknown, M extends string = string, P extends
     );
     job.opts.removeOnFail = false;
     return job;
+  }
+
+  /** A payload that is JSON text already is not written a second time. */
+  override asJSON(): JobJson {
+    const { data } = this;
+    if (!(data instanceof JsonText)) return super.asJSON();
+    Object.assign(this, { data: {} });
+    const json = super.asJSON();
+    this.data = data;
+    return { ...json, data: data.text };
   }
 }
 

@@ -4,78 +4,63 @@ const maxDepth = 32;
 const maxKeys = 1_000;
 const maxBytes = 262_144;
 
+/** What is stored: JSON text that was made once, when it was checked. A queue of ours stores it as it is (`bullmq.ts`). */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+  /** For everybody else it is the value it stands for. */
+  toJSON(): unknown {
+    return JSON.parse(this.text);
+  }
+}
+
 /**
- * Why `payload` cannot be stored everywhere, in one sentence; undefined when it can. A payload is a JSON object of at
- * most 256 KiB, 32 levels and 1,000 keys (elements of arrays count) without NUL, lone surrogates, or values JSON has no
- * word for. Key order is not kept by every store, and −0 comes back as 0.
+ * The JSON text of a payload that every store gives back unchanged, or why there is none. A payload is a JSON object of
+ * at most 256 KiB, 32 levels and 1,000 keys (elements of arrays count) without NUL, lone surrogates, or values JSON has
+ * no word for. Key order is not kept by every store, and −0 comes back as 0.
  */
+export function portableJson(payload: unknown): JsonText | { readonly problem: string } {
+  if (!isPlainObject(payload)) return { problem: `The payload must be a JSON object, got ${kindOf(payload)}` };
+  // On the path of every job: a walk over the shape that builds no text and stops at the first doubt, then one look at
+  // the text that is stored anyway. JSON writes NUL and lone surrogates as \u escapes, and hardly anything else.
+  const isShapeFine = hasFineShape(payload, 1, { keys: 0 });
+  const text = isShapeFine ? JSON.stringify(payload) : '';
+  if (!isShapeFine || text.includes('\\u')) {
+    const problem = valueProblem(payload, '', 1, { keys: 0 });
+    if (problem !== undefined) return { problem };
+  }
+  const bytes = text.length * 3 > maxBytes ? Buffer.byteLength(text) : 0;
+  if (bytes <= maxBytes) return new JsonText(text);
+  return {
+    problem: `The payload has ${bytes} bytes, allowed are ${maxBytes}; upload large inputs and pass the object`,
+  };
+}
+
+/** Why `payload` cannot be stored everywhere, in one sentence; undefined when it can. */
 export function portabilityProblem(payload: unknown): string | undefined {
-  if (!isPlainObject(payload)) return `The payload must be a JSON object, got ${kindOf(payload)}`;
-  // On the path of every job: a walk that builds no text and stops at the first doubt, then, seldom, the one that explains.
-  const tally: Tally = { keys: 0, mostBytes: 0 };
-  if (isSurelyFine(payload, 1, tally) && tally.mostBytes <= maxBytes) return undefined;
-  const problem = valueProblem(payload, '', 1, { keys: 0 });
-  if (problem !== undefined) return problem;
-  const bytes = Buffer.byteLength(JSON.stringify(payload));
-  return bytes > maxBytes
-    ? `The payload has ${bytes} bytes, allowed are ${maxBytes}; upload large inputs and pass the object`
-    : undefined;
+  const json = portableJson(payload);
+  return json instanceof JsonText ? undefined : json.problem;
 }
 
-interface Tally {
-  keys: number;
-  /** No JSON text of what was seen can be longer: an upper bound that spares writing it. */
-  mostBytes: number;
-}
-
-// A UTF-16 unit takes at most six bytes (an escaped control character), a number at most 24; quotes, colon and comma are four.
-function addText(text: string, tally: Tally): boolean {
-  tally.mostBytes += 6 * text.length + 4;
-  return text.isWellFormed() && !text.includes('\0');
-}
-
-function isSurelyFine(value: unknown, depth: number, tally: Tally): boolean {
-  switch (typeof value) {
-    case 'string':
-      return addText(value, tally);
-    case 'number':
-      tally.mostBytes += 28;
-      return Number.isFinite(value);
-    case 'boolean':
-      tally.mostBytes += 8;
-      return true;
-    case 'object':
-      if (value === null) {
-        tally.mostBytes += 8;
-        return true;
-      }
-      tally.mostBytes += 4;
-      return (
-        depth <= maxDepth && (Array.isArray(value) ? areFine(value, depth, tally) : isObjectFine(value, depth, tally))
-      );
-    case 'bigint':
-    case 'function':
-    case 'symbol':
-    case 'undefined':
-      return false;
+/** False also where only the slow walk can tell. Texts are not looked at. */
+function hasFineShape(value: unknown, depth: number, walk: Walk): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || depth > maxDepth) return false;
+  if (Array.isArray(value)) {
+    walk.keys += value.length;
+    if (walk.keys > maxKeys) return false;
+    for (let index = 0; index < value.length; index += 1) {
+      if (!hasFineShape(value[index], depth + 1, walk)) return false;
+    }
+    return true;
   }
-}
-
-function areFine(values: readonly unknown[], depth: number, tally: Tally): boolean {
-  tally.keys += values.length;
-  if (tally.keys > maxKeys) return false;
-  for (let index = 0; index < values.length; index += 1) {
-    if (!isSurelyFine(values[index], depth + 1, tally)) return false;
-  }
-  return true;
-}
-
-function isObjectFine(value: object, depth: number, tally: Tally): boolean {
   if (!isPlainObject(value)) return false;
   for (const key of Object.keys(value)) {
-    tally.keys += 1;
-    if (tally.keys > maxKeys || key === '__proto__' || !addText(key, tally)) return false;
-    if (!isSurelyFine(value[key], depth + 1, tally)) return false;
+    walk.keys += 1;
+    if (walk.keys > maxKeys || key === '__proto__' || !hasFineShape(value[key], depth + 1, walk)) return false;
   }
   return true;
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { JobsOptions } from 'bullmq';
 import { z } from 'zod';
 import type { Backend, JobFacts, RecordEntry } from '../backends/backend.ts';
-import { portabilityProblem } from '../backends/portable.ts';
+import { JsonText, portableJson } from '../backends/portable.ts';
 import type { Enqueued, EnqueueOptions, Job } from '../jobs/define.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { fingerprint } from './canonical.ts';
@@ -45,6 +45,8 @@ export interface Prepared {
   readonly job: Job;
   readonly id: string;
   readonly payload: object;
+  /** The payload as it is stored. */
+  readonly json: JsonText;
   readonly options: z.output<typeof ownOptions>;
   readonly tenant: string;
   readonly acceptedAt: number;
@@ -75,13 +77,14 @@ export function prepare(
   }
   const payload: unknown = parseOrRefuse(job.payload, input, `${where}payload`);
   // What is stored, not what came: a schema may fill and change fields, and strict ones drop nothing that was there.
-  refuseUnportable(payload, where);
+  const json = jsonOf(payload, where);
   const { idempotencyKey: _key, tenant = '-', ...rest } = checked;
   return {
     job,
     id,
     // What is portable is a plain object.
     payload: Object(payload),
+    json,
     options: checked,
     tenant,
     acceptedAt: now,
@@ -90,9 +93,10 @@ export function prepare(
   };
 }
 
-function refuseUnportable(payload: unknown, where: string): void {
-  const message = portabilityProblem(payload);
-  if (message === undefined) return;
+function jsonOf(payload: unknown, where: string): JsonText {
+  const json = portableJson(payload);
+  if (json instanceof JsonText) return json;
+  const message = json.problem;
   const code = /has \d+ bytes/.test(message)
     ? 'TOO_LARGE'
     : /deeper than|more than/.test(message)
@@ -107,7 +111,7 @@ function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet: Jo
   const key = job.uniqueKey?.(payload);
   return {
     jobId: id,
-    timestamp: readId(id)?.createdAtMs ?? acceptedAt,
+    timestamp: acceptedAt,
     delay: options.delayMs ?? 0,
     attempts: options.attempts ?? job.policy.attempts,
     backoff: { type: 'policy' },
@@ -129,9 +133,12 @@ const freshStatus = (options: { readonly delayMs?: number | undefined }): string
   (options.delayMs ?? 0) > 0 ? 'delayed' : 'waiting';
 
 /** Stores one job, or throws. `status` in the answer is the fresh one; a duplicate's current state is asked by the caller. */
-export async function accept(prepared: Prepared, route: string, parts: AcceptParts): Promise<Enqueued> {
+export function accept(prepared: Prepared, route: string, parts: AcceptParts): Promise<Enqueued> {
   const key = prepared.options.idempotencyKey;
-  if (key === undefined) return add(prepared, prepared.id, false, parts);
+  return key === undefined ? add(prepared, prepared.id, false, parts) : acceptOnce(prepared, key, route, parts);
+}
+
+async function acceptOnce(prepared: Prepared, key: string, route: string, parts: AcceptParts): Promise<Enqueued> {
   const { records } = parts.backend;
   const recordKey = `idem:${prepared.tenant}:${route}:${key}`;
   const open: Claimed = { id: prepared.id, fingerprint: prepared.fingerprint, state: 'open' };
@@ -164,13 +171,19 @@ async function confirm(parts: AcceptParts, key: string, entry: RecordEntry, valu
 
 async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: AcceptParts): Promise<Enqueued> {
   const queue = parts.backend.queue(prepared.job.name);
-  const stored = await queue.add(prepared.job.name, prepared.payload, storeOptions({ ...prepared, id }));
+  const own = id === prepared.id ? prepared : { ...prepared, id, acceptedAt: createdAt(prepared, id) };
+  const stored = await queue.add(prepared.job.name, prepared.json, storeOptions(own));
   return counted(prepared, stored.id ?? id, isRepeat || stored.id !== id, parts);
 }
 
 function counted(prepared: Prepared, id: string, duplicate: boolean, parts: AcceptParts): Enqueued {
   if (!duplicate) parts.metrics?.jobsEnqueued.inc({ queue: prepared.job.name });
   return answer(prepared, id, duplicate);
+}
+
+/** An id of an earlier call tells when its job was accepted. */
+function createdAt(prepared: Prepared, id: string): number {
+  return id === prepared.id ? prepared.acceptedAt : (readId(id)?.createdAtMs ?? prepared.acceptedAt);
 }
 
 function answer(prepared: Prepared, id: string, duplicate: boolean): Enqueued {
@@ -180,8 +193,7 @@ function answer(prepared: Prepared, id: string, duplicate: boolean): Enqueued {
     queue: prepared.job.name,
     status: freshStatus(prepared.options),
     duplicate,
-    // The id was made when its job was accepted, maybe by an earlier call.
-    createdAt: new Date(readId(id)?.createdAtMs ?? prepared.acceptedAt).toISOString(),
+    createdAt: new Date(createdAt(prepared, id)).toISOString(),
   };
 }
 
@@ -191,7 +203,7 @@ export async function acceptBulk(prepared: readonly Prepared[], parts: AcceptPar
   if (first === undefined) return [];
   const stored = await parts.backend
     .queue(first.job.name)
-    .addBulk(prepared.map((one) => ({ name: one.job.name, data: one.payload, opts: storeOptions(one) })));
+    .addBulk(prepared.map((one) => ({ name: one.job.name, data: one.json, opts: storeOptions(one) })));
   return prepared.map((one, index) => {
     const id = stored[index]?.id ?? one.id;
     return counted(one, id, id !== one.id, parts);

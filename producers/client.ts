@@ -57,19 +57,21 @@ const keyedAtOnce = 20;
 /** Holds no connection of its own: `backend` stays the caller's. */
 export function createClient(parts: ClientParts): Client {
   const now = parts.now ?? Date.now;
-  const newId = createIds(now);
+  // One moment for the id, the stored time and the answer.
+  let at = 0;
+  const newId = createIds(() => at);
   const { backend, registry } = parts;
 
   const enqueueNamed: Client['enqueueNamed'] = async (type, payload, options = {}) => {
     const job = registry.find(type);
     if (job === undefined) throw unknownType(type, registry);
     const { route = job.name, ...rest } = options;
-    const prepared = prepare(job, newId(job.name), payload, rest, now());
-    return current(await accept(prepared, route, parts));
+    at = now();
+    const answer = await accept(prepare(job, newId(job.name), payload, rest, at), route, parts);
+    return answer.duplicate ? current(answer) : answer;
   };
   // A fresh answer needs no look at the store; a duplicate's job may have gone on since.
   const current = async (answer: Enqueued): Promise<Enqueued> => {
-    if (!answer.duplicate) return answer;
     const stored = await readStatus(backend, answer.queue, answer.id);
     return stored === undefined ? answer : { ...answer, status: stored.status };
   };
