@@ -141,7 +141,10 @@ export async function openOurs(server: Server): Promise<Side> {
 }
 
 export async function openTheirs(server: Server): Promise<Side> {
-  const pool = server.name === 'redis' ? undefined : new Pool({ connectionString: server.url, max: 30, options: '-c search_path=bullmq,public' });
+  const pool =
+    server.name === 'redis'
+      ? undefined
+      : new Pool({ connectionString: server.url, max: 30, options: '-c search_path=bullmq,public' });
   pool?.on('error', fail);
   pool?.setMaxListeners(0);
   const address = new URL(server.url);
