@@ -9,6 +9,8 @@ const never = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
  */
 export default defineConfig({
   test: {
+    // Most live tests wait for a process: two at a time keep two cores busy.
+    maxWorkers: 2,
     projects: [
       {
         test: {

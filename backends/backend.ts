@@ -44,6 +44,16 @@ export interface JobFacts {
   readonly v: 1;
 }
 
+/** A job about to be stored. */
+export interface NewJob {
+  readonly id: string;
+  /** The job type. */
+  readonly name: string;
+  /** The payload as JSON text, stored as it is. */
+  readonly json: string;
+  readonly options: JobsOptions;
+}
+
 export interface WorkerTuning {
   readonly concurrency: number;
   /** A claim holds this long unless renewed. Renewal is the caller's (`workers/leases.ts`): BullMQ's own is off. */
@@ -91,6 +101,13 @@ export interface Backend {
   readonly capabilities: Capabilities;
   /** BullMQ's `Queue` over this store. The same object for the same name; closed by `close()`. */
   queue(name: string, defaults?: JobsOptions): Queue;
+  /**
+   * Stores one job and answers the id in use: another one than asked for is a duplicate (`deduplication`). Goes straight
+   * to BullMQ's backend contract: a `Job` object and a second writing of the payload, as in `Queue.add`, would be half of the cost.
+   */
+  add(queue: string, job: NewJob): Promise<string>;
+  /** Several jobs of one queue in one round trip; answers in order. */
+  addMany(queue: string, jobs: readonly NewJob[]): Promise<string[]>;
   /**
    * BullMQ's `Worker` over this store, not yet running (`run()` starts it): stalled count out of reach, lock renewal
    * left to the caller, blocking waits capped, every error listened to.

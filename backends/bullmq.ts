@@ -15,8 +15,7 @@ import {
   type RedisQueueBackend,
   Worker,
 } from 'bullmq';
-import type { Backend, WorkerTuning } from './backend.ts';
-import { JsonText } from './portable.ts';
+import type { Backend, NewJob, WorkerTuning } from './backend.ts';
 import { metricPoints, watchClaims } from './watched.ts';
 
 /** One `IQueueBackend` per BullMQ object. `blocking`: an event reader; `withBlockingConnection`: a worker. */
@@ -59,16 +58,6 @@ class ReadableJob<D = unknown, V = unknown, M extends string = string, P extends
     job.opts.removeOnFail = false;
     return job;
   }
-
-  /** A payload that is JSON text already is not written a second time. */
-  override asJSON(): JobJson {
-    const { data } = this;
-    if (!(data instanceof JsonText)) return super.asJSON();
-    Object.assign(this, { data: {} });
-    const json = super.asJSON();
-    this.data = data;
-    return { ...json, data: data.text };
-  }
 }
 
 function readable<T, R, N extends string>(read: () => Job<T, R, N>, replace: () => Job<T, R, N>): Job<T, R, N> {
@@ -95,7 +84,27 @@ class StoreWorker extends Worker {
 /** Events kept for readers that fell behind. */
 const streams = { events: { maxLen: 1_000 } };
 
-type Classes = Pick<Backend, 'queue' | 'worker' | 'events' | 'close'>;
+type Classes = Pick<Backend, 'add' | 'addMany' | 'queue' | 'worker' | 'events' | 'close'>;
+
+/** What `Job.asJSON` would make of a fresh job, without the job. */
+function freshJob(queue: Queue, { id, name, json, options }: NewJob): JobJson {
+  const opts: JobsOptions = { attempts: 0, ...queue.jobsOpts, ...options, jobId: id };
+  return {
+    id,
+    name,
+    data: json,
+    opts,
+    progress: 0,
+    attemptsMade: 0,
+    attemptsStarted: 0,
+    stalledCounter: 0,
+    timestamp: opts.timestamp ?? Date.now(),
+    failedReason: 'null',
+    stacktrace: 'null',
+    returnvalue: 'null',
+    ...(opts.deduplication === undefined ? {} : { deduplicationId: opts.deduplication.id }),
+  };
+}
 
 /** `close()` ends workers (waiting for their active jobs), event readers, then queues; the store's connections come after. */
 export function createClasses({ factory, removeOnComplete, onError }: StoreParts): Classes {
@@ -106,18 +115,27 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
   const readers = new Map<string, QueueEvents>();
   const workers = new Set<Worker>();
   const connection = {};
+  const queueOf: Classes['queue'] = (name, defaults) => {
+    const known = queues.get(name);
+    if (known !== undefined) {
+      if (defaults !== undefined) known.jobsOpts = { ...known.jobsOpts, ...defaults, removeOnFail: false };
+      return known;
+    }
+    const defaultJobOptions = { removeOnComplete, ...defaults, removeOnFail: false };
+    const queue = new StoreQueue(name, { connection, defaultJobOptions, streams }, factoryAsDefault);
+    queue.on('error', onError);
+    queues.set(name, queue);
+    return queue;
+  };
   return {
-    queue(name, defaults) {
-      const known = queues.get(name);
-      if (known !== undefined) {
-        if (defaults !== undefined) known.jobsOpts = { ...known.jobsOpts, ...defaults, removeOnFail: false };
-        return known;
-      }
-      const defaultJobOptions = { removeOnComplete, ...defaults, removeOnFail: false };
-      const queue = new StoreQueue(name, { connection, defaultJobOptions, streams }, factoryAsDefault);
-      queue.on('error', onError);
-      queues.set(name, queue);
-      return queue;
+    queue: queueOf,
+    add: (name, job) => {
+      const queue = queueOf(name);
+      return queue.getBackend().addJob(freshJob(queue, job), job.id);
+    },
+    addMany: (name, jobs) => {
+      const queue = queueOf(name);
+      return queue.getBackend().addJobs(jobs.map((job) => ({ job: freshJob(queue, job), jobId: job.id })));
     },
     worker(name, processor, tuning) {
       const worker = new StoreWorker(name, processor, { connection, ...workerOptions(tuning) }, factoryAsDefault);

@@ -4,24 +4,12 @@ const maxDepth = 32;
 const maxKeys = 1_000;
 const maxBytes = 262_144;
 
-/** What is stored: JSON text that was made once, when it was checked. A queue of ours stores it as it is (`bullmq.ts`). */
-export class JsonText {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
-  }
-  /** For everybody else it is the value it stands for. */
-  toJSON(): unknown {
-    return JSON.parse(this.text);
-  }
-}
-
 /**
  * The JSON text of a payload that every store gives back unchanged, or why there is none. A payload is a JSON object of
  * at most 256 KiB, 32 levels and 1,000 keys (elements of arrays count) without NUL, lone surrogates, or values JSON has
  * no word for. Key order is not kept by every store, and −0 comes back as 0.
  */
-export function portableJson(payload: unknown): JsonText | { readonly problem: string } {
+export function portableJson(payload: unknown): string | { readonly problem: string } {
   if (!isPlainObject(payload)) return { problem: `The payload must be a JSON object, got ${kindOf(payload)}` };
   // On the path of every job: a walk over the shape that builds no text and stops at the first doubt, then one look at
   // the text that is stored anyway. JSON writes NUL and lone surrogates as \u escapes, and hardly anything else.
@@ -32,7 +20,7 @@ export function portableJson(payload: unknown): JsonText | { readonly problem: s
     if (problem !== undefined) return { problem };
   }
   const bytes = text.length * 3 > maxBytes ? Buffer.byteLength(text) : 0;
-  if (bytes <= maxBytes) return new JsonText(text);
+  if (bytes <= maxBytes) return text;
   return {
     problem: `The payload has ${bytes} bytes, allowed are ${maxBytes}; upload large inputs and pass the object`,
   };
@@ -41,7 +29,7 @@ export function portableJson(payload: unknown): JsonText | { readonly problem: s
 /** Why `payload` cannot be stored everywhere, in one sentence; undefined when it can. */
 export function portabilityProblem(payload: unknown): string | undefined {
   const json = portableJson(payload);
-  return json instanceof JsonText ? undefined : json.problem;
+  return typeof json === 'string' ? undefined : json.problem;
 }
 
 /** False also where only the slow walk can tell. Texts are not looked at. */

@@ -2,6 +2,7 @@
 import { isPgPool, PostgresConnection, PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
 import { type Backend, type BackendKind, type BackendOptions, capabilities } from './backend.ts';
+import { batchAdds } from './batched-adds.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
@@ -100,6 +101,7 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
     const listenName =
       wants.withBlockingConnection === true ? name : wants.blocking === true ? `${name}:qe` : undefined;
     const backend = new PostgresQueueBackend(connection, name, { ...options, connection: pool }, true, listenName);
+    if (listenName === undefined) batchAdds(backend);
     if (wants.withBlockingConnection === true) {
       claimInTurn(backend);
       sweepToHead(backend);

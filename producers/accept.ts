@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { JobsOptions } from 'bullmq';
 import { z } from 'zod';
-import type { Backend, JobFacts, RecordEntry } from '../backends/backend.ts';
-import { JsonText, portableJson } from '../backends/portable.ts';
+import type { Backend, JobFacts, NewJob, RecordEntry } from '../backends/backend.ts';
+import { portableJson } from '../backends/portable.ts';
 import type { Enqueued, EnqueueOptions, Job } from '../jobs/define.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { fingerprint } from './canonical.ts';
@@ -46,7 +46,7 @@ export interface Prepared {
   readonly id: string;
   readonly payload: object;
   /** The payload as it is stored. */
-  readonly json: JsonText;
+  readonly json: string;
   readonly options: z.output<typeof ownOptions>;
   readonly tenant: string;
   readonly acceptedAt: number;
@@ -59,6 +59,9 @@ interface AcceptParts {
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'> | undefined;
 }
 
+/** Most jobs come without options. */
+export const none: EnqueueOptions = Object.freeze({});
+
 /** Throws `INVALID`, `TOO_LARGE` or `TOO_DEEP` with the path of each problem; touches no store. `where` is put before each path. */
 export function prepare(
   job: Job,
@@ -68,7 +71,7 @@ export function prepare(
   now: number,
   where = '',
 ): Prepared {
-  const checked = parseOrRefuse(ownOptions, options, `${where}options`);
+  const checked = options === none ? none : parseOrRefuse(ownOptions, options, `${where}options`);
   if (checked.startBy !== undefined && Date.parse(checked.startBy) <= now + (checked.delayMs ?? 0)) {
     const message = 'expected a time after the moment the job may start';
     throw new ProducerError('INVALID', `${where}options.startBy: ${message}`, [
@@ -93,9 +96,9 @@ export function prepare(
   };
 }
 
-function jsonOf(payload: unknown, where: string): JsonText {
+function jsonOf(payload: unknown, where: string): string {
   const json = portableJson(payload);
-  if (json instanceof JsonText) return json;
+  if (typeof json === 'string') return json;
   const message = json.problem;
   const code = /has \d+ bytes/.test(message)
     ? 'TOO_LARGE'
@@ -107,10 +110,9 @@ function jsonOf(payload: unknown, where: string): JsonText {
 
 /** What BullMQ is told. `jobfleet` is our one extra option; `data` stays the bare payload. */
 function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet: JobFacts } {
-  const { job, id, options, tenant, payload, acceptedAt } = prepared;
+  const { job, options, tenant, payload, acceptedAt } = prepared;
   const key = job.uniqueKey?.(payload);
   return {
-    jobId: id,
     timestamp: acceptedAt,
     delay: options.delayMs ?? 0,
     attempts: options.attempts ?? job.policy.attempts,
@@ -170,10 +172,13 @@ async function confirm(parts: AcceptParts, key: string, entry: RecordEntry, valu
 }
 
 async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: AcceptParts): Promise<Enqueued> {
-  const queue = parts.backend.queue(prepared.job.name);
   const own = id === prepared.id ? prepared : { ...prepared, id, acceptedAt: createdAt(prepared, id) };
-  const stored = await queue.add(prepared.job.name, prepared.json, storeOptions(own));
-  return counted(prepared, stored.id ?? id, isRepeat || stored.id !== id, parts);
+  const stored = await parts.backend.add(prepared.job.name, newJob(own));
+  return counted(prepared, stored, isRepeat || stored !== id, parts);
+}
+
+function newJob(prepared: Prepared): NewJob {
+  return { id: prepared.id, name: prepared.job.name, json: prepared.json, options: storeOptions(prepared) };
 }
 
 function counted(prepared: Prepared, id: string, duplicate: boolean, parts: AcceptParts): Enqueued {
@@ -201,11 +206,9 @@ function answer(prepared: Prepared, id: string, duplicate: boolean): Enqueued {
 export async function acceptBulk(prepared: readonly Prepared[], parts: AcceptParts): Promise<Enqueued[]> {
   const [first] = prepared;
   if (first === undefined) return [];
-  const stored = await parts.backend
-    .queue(first.job.name)
-    .addBulk(prepared.map((one) => ({ name: one.job.name, data: one.json, opts: storeOptions(one) })));
+  const stored = await parts.backend.addMany(first.job.name, prepared.map(newJob));
   return prepared.map((one, index) => {
-    const id = stored[index]?.id ?? one.id;
+    const id = stored[index] ?? one.id;
     return counted(one, id, id !== one.id, parts);
   });
 }

@@ -11,7 +11,7 @@ import { openBackend } from '../backends/open.ts';
 import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import type { Metrics } from '../runtime/metrics.ts';
-import { accept, acceptBulk, type Prepared, prepare } from './accept.ts';
+import { accept, acceptBulk, none, type Prepared, prepare } from './accept.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
 import { ProducerError } from './errors.ts';
 import { createIds, readId } from './ids.ts';
@@ -62,12 +62,16 @@ export function createClient(parts: ClientParts): Client {
   const newId = createIds(() => at);
   const { backend, registry } = parts;
 
-  const enqueueNamed: Client['enqueueNamed'] = async (type, payload, options = {}) => {
+  const enqueueNamed: Client['enqueueNamed'] = async (type, payload, options) => {
     const job = registry.find(type);
     if (job === undefined) throw unknownType(type, registry);
-    const { route = job.name, ...rest } = options;
+    const { route = job.name, ...rest }: EnqueueOptions & { readonly route?: string } = options ?? none;
     at = now();
-    const answer = await accept(prepare(job, newId(job.name), payload, rest, at), route, parts);
+    const answer = await accept(
+      prepare(job, newId(job.name), payload, options === undefined ? none : rest, at),
+      route,
+      parts,
+    );
     return answer.duplicate ? current(answer) : answer;
   };
   // A fresh answer needs no look at the store; a duplicate's job may have gone on since.
@@ -86,7 +90,7 @@ export function createClient(parts: ClientParts): Client {
     return tenant === undefined || found?.tenant === tenant ? found : undefined;
   };
   return {
-    enqueue: (job, payload, options = {}) => enqueueNamed(job.name, payload, options),
+    enqueue: (job, payload, options) => enqueueNamed(job.name, payload, options),
     enqueueMany: async (job, items) => storeMany(prepareMany(job, items, newId, now()), parts),
     enqueueNamed,
     status,

@@ -128,14 +128,25 @@ function describeCancelled(
   };
 }
 
-/** Undefined for an id nobody knows (any more). */
+const mostTries = 5;
+
+/**
+ * Undefined for an id nobody knows (any more). A job and its state are two questions, and the job may end between them:
+ * what does not fit together is asked again.
+ */
 export async function readStatus(backend: Backend, queue: string, id: string): Promise<JobStatus | undefined> {
-  const [job, [cancelled, run]] = await Promise.all([
-    backend.queue(queue).getJob(id),
-    backend.records.get([cancelKey(queue, id), runKey(queue, id)]),
-  ]);
-  const state = job === undefined ? undefined : outsideState(await job.getState());
-  if (job !== undefined && state !== undefined) return describeJob(job, state, interruptionsOf(run));
-  const note = cancelNote.safeParse(readJson(cancelled?.value));
-  return note.success ? describeCancelled(queue, id, note.data, interruptionsOf(run)) : undefined;
+  for (let tries = 1; ; tries += 1) {
+    const [job, [cancelled, run]] = await Promise.all([
+      backend.queue(queue).getJob(id),
+      backend.records.get([cancelKey(queue, id), runKey(queue, id)]),
+    ]);
+    if (job === undefined) {
+      const note = cancelNote.safeParse(readJson(cancelled?.value));
+      return note.success ? describeCancelled(queue, id, note.data, interruptionsOf(run)) : undefined;
+    }
+    const state = outsideState(await job.getState());
+    const isEnded = state === 'completed' || state === 'failed';
+    const isWhole = state !== undefined && isEnded === (job.finishedOn !== undefined);
+    if (isWhole || tries === mostTries) return state && describeJob(job, state, interruptionsOf(run));
+  }
 }

@@ -30,7 +30,7 @@ const env = (): NodeJS.ProcessEnv => ({ PATH: process.env['PATH'], HOME: home, L
 async function start(): Promise<number> {
   const begin = performance.now();
   server = openTerminal('script/server', [], { cwd: clone.dir, env: env() });
-  await server.until(/ready/i, { timeoutMs: 60_000 });
+  await server.until(/is ready/, { timeoutMs: 60_000 });
   const took = performance.now() - begin;
   local = JSON.parse(await readFile(join(clone.dir, '.jobfleet/client.json'), 'utf8')) as typeof local;
   return took;
@@ -242,7 +242,7 @@ describe('the first five minutes', { timeout: 120_000 }, () => {
     const source = await readFile(file, 'utf8');
     const from = server.text().length;
     await writeFile(file, source.replace("name: 'email-sending'", "name: 'hello'").replace(/^\s*aliases: .*\n/m, ''));
-    await server.until(/ready/i, { timeoutMs: 60_000, from });
+    await server.until(/is ready/, { timeoutMs: 60_000, from });
     const openapi = await (await fetch(new URL('/openapi.json', local.url))).text();
     expect(openapi).toContain('"hello"');
     expect(await jobfleet('enqueue', 'hello', '--payload', JSON.stringify(mail.payload), '--wait')).toContain(

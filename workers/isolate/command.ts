@@ -1,5 +1,5 @@
 /** What a child is started with: Node's options, the entry file, the environment. From source as from `dist`. */
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join, sep } from 'node:path';
@@ -46,7 +46,16 @@ export function childEnvironment(own: Readonly<Record<string, string | undefined
 export function readableFolders(handlerUrls: readonly string[]): readonly string[] {
   const roots = [entryFile(), ...handlerUrls.map((url) => fileURLToPath(url))].map(rootOf);
   const node = dirname(dirname(process.execPath));
-  return [...new Set([...roots, ...(node === '/usr' || node === sep ? [] : [node])])];
+  const packages = roots.flatMap(packagesAbove);
+  return [...new Set([...roots, ...packages, ...(node === '/usr' || node === sep ? [] : [node])])];
+}
+
+/** Where packages are found from a folder: its own and every `node_modules` above it, wherever a link leads. */
+function packagesAbove(folder: string): string[] {
+  const here = join(folder, 'node_modules');
+  const found = existsSync(here) ? [realpathSync(here)] : [];
+  const parent = dirname(folder);
+  return parent === folder ? found : [...found, ...packagesAbove(parent)];
 }
 
 /** The folder above the outermost `node_modules` on the way, or that of the nearest package.json. */
