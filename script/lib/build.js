@@ -1,10 +1,11 @@
 /**
  * Compiles the package into dist/: types are stripped by tsc, files that are read at run time are copied beside the
  * compiled code, and what has no source any more is removed, so that a deleted job folder disappears from the registry.
+ * Does nothing when nothing changed since the last time.
  * Needs no TypeScript itself: it runs right after `npm ci`.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -39,6 +40,7 @@ function copyAssets() {
 
 function dropOrphans() {
   for (const file of filesBelow(join(root, 'dist'))) {
+    if (file.endsWith('.built')) continue;
     const source = join(root, relative(join(root, 'dist'), file)).replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
     if (!existsSync(source)) rmSync(file);
   }
@@ -48,9 +50,29 @@ function dropOrphans() {
   }
 }
 
-const status = compile();
-if (status === 0 && existsSync(join(root, 'dist'))) {
-  copyAssets();
-  dropOrphans();
+/** Whether a source is newer than the last build, or gone since; a build takes seconds, this milliseconds. */
+function isStale() {
+  const stamp = join(root, 'dist', '.built');
+  if (!existsSync(stamp)) return true;
+  const builtAt = statSync(stamp).mtimeMs;
+  const sources = folders.flatMap((folder) => [
+    folder,
+    ...readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+  ]);
+  return [...sources, 'package.json', 'tsconfig.json', 'tsconfig.build.json'].some(
+    (name) => statSync(join(root, name)).mtimeMs > builtAt,
+  );
 }
-process.exitCode = status;
+
+if (isStale()) {
+  const startedAt = new Date();
+  const status = compile();
+  if (status === 0 && existsSync(join(root, 'dist'))) {
+    copyAssets();
+    dropOrphans();
+    writeFileSync(join(root, 'dist', '.built'), '');
+    // What was saved while it compiled is newer than this.
+    utimesSync(join(root, 'dist', '.built'), startedAt, startedAt);
+  }
+  process.exitCode = status;
+}
