@@ -51,6 +51,8 @@ export interface NewJob {
   readonly name: string;
   /** The payload as JSON text, stored as it is. */
   readonly json: string;
+  /** When it was accepted, epoch ms. */
+  readonly timestamp: number;
   readonly options: JobsOptions;
 }
 

@@ -87,8 +87,8 @@ const streams = { events: { maxLen: 1_000 } };
 type Classes = Pick<Backend, 'add' | 'addMany' | 'queue' | 'worker' | 'events' | 'close'>;
 
 /** What `Job.asJSON` would make of a fresh job, without the job. */
-function freshJob(queue: Queue, { id, name, json, options }: NewJob): JobJson {
-  const opts: JobsOptions = { attempts: 0, ...queue.jobsOpts, ...options, jobId: id };
+function freshJob(queue: Queue, { id, name, json, timestamp, options }: NewJob): JobJson {
+  const opts: JobsOptions = { ...queue.jobsOpts, ...options };
   return {
     id,
     name,
@@ -98,7 +98,7 @@ function freshJob(queue: Queue, { id, name, json, options }: NewJob): JobJson {
     attemptsMade: 0,
     attemptsStarted: 0,
     stalledCounter: 0,
-    timestamp: opts.timestamp ?? Date.now(),
+    timestamp,
     failedReason: 'null',
     stacktrace: 'null',
     returnvalue: 'null',

@@ -198,7 +198,7 @@ describe('adding a job', () => {
     expect([status, json.status]).toEqual([200, 'delayed']);
     expect(json.job.id).toMatch(/^email-sending_[0-9A-Z]{26}$/);
     const stored = await stage.backend.queue('email-sending').getJob(json.job.id);
-    expect(stored?.opts).toMatchObject({ attempts: 4, backoff: { type: 'policy' }, jobfleet: { tenant: '-', v: 1 } });
+    expect(stored?.opts).toMatchObject({ attempts: 4, backoff: { type: 'policy' }, delay: 60_000 });
     expect(stored?.data.locale).toBe('en');
   });
 

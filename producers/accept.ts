@@ -108,25 +108,25 @@ function jsonOf(payload: unknown, where: string): string {
   throw new ProducerError(code, message, [{ path: `${where}payload`, message }]);
 }
 
-/** What BullMQ is told. `jobfleet` is our one extra option; `data` stays the bare payload. */
-function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet: JobFacts } {
-  const { job, options, tenant, payload, acceptedAt } = prepared;
+/**
+ * What BullMQ is told. `jobfleet` is our one extra option, and stands there only when it says something; `data` stays
+ * the bare payload. Options are packed, stored and read again with every claim, so what is a default is left out.
+ */
+function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: JobFacts } {
+  const { job, options, tenant, payload } = prepared;
   const key = job.uniqueKey?.(payload);
+  const startBy = options.startBy === undefined ? undefined : Date.parse(options.startBy);
   return {
-    timestamp: acceptedAt,
-    delay: options.delayMs ?? 0,
     attempts: options.attempts ?? job.policy.attempts,
     backoff: { type: 'policy' },
-    removeOnFail: false,
+    ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
     // Hashed: a unique key may hold an address, and options are shown as they are.
     ...(key === undefined
       ? {}
       : { deduplication: { id: createHash('sha256').update(`${tenant}\n${key}`).digest('hex') } }),
-    jobfleet: {
-      tenant,
-      ...(options.startBy === undefined ? {} : { startBy: Date.parse(options.startBy) }),
-      v: 1,
-    },
+    ...(tenant === '-' && startBy === undefined
+      ? {}
+      : { jobfleet: { tenant, ...(startBy === undefined ? {} : { startBy }), v: 1 } }),
   };
 }
 
@@ -178,7 +178,8 @@ async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: Acc
 }
 
 function newJob(prepared: Prepared): NewJob {
-  return { id: prepared.id, name: prepared.job.name, json: prepared.json, options: storeOptions(prepared) };
+  const { id, job, json, acceptedAt } = prepared;
+  return { id, name: job.name, json, timestamp: acceptedAt, options: storeOptions(prepared) };
 }
 
 function counted(prepared: Prepared, id: string, duplicate: boolean, parts: AcceptParts): Enqueued {
