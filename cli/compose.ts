@@ -27,7 +27,7 @@ export interface Parts {
   readonly objects: ObjectStore;
   readonly client: Client;
   /** Keeper, object store, then the store of jobs. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const retryMs = 2_000;
@@ -82,6 +82,16 @@ export async function openParts(
       await backend.close();
     },
   };
+}
+
+/** Runs `start`; when it fails nothing of `close` stays open behind the error. */
+export async function orClose<T>(close: () => Promise<unknown>, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 async function openStore(url: string, log: Log): Promise<Backend> {

@@ -155,6 +155,9 @@ async function main(): Promise<void> {
   await program.parseAsync();
 }
 
+/** Errors whose message is the whole story; by name, so that `--help` loads none of their modules. */
+const sentences = new Set(['BackendError', 'ConfigurationError', 'EmbeddedStoreError']);
+
 try {
   await main();
 } catch (error) {
@@ -162,9 +165,9 @@ try {
   else if (error instanceof CliError) {
     note(error.message);
     process.exitCode = error.exitCode;
-  } else if (error instanceof Error && error.name === 'ConfigurationError') {
+  } else if (error instanceof Error && sentences.has(error.name)) {
     note(error.message);
-    process.exitCode = 2;
+    process.exitCode = error.name === 'ConfigurationError' ? 2 : 1;
   } else {
     note(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exitCode = 1;

@@ -62,3 +62,9 @@ export async function confirm(what: string, yes: boolean): Promise<void> {
   reader.close();
   if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('Nothing was changed.');
 }
+
+/** What a person reads after the first Ctrl-C. */
+export function draining(active: number, shutdownMs: number): string {
+  const jobs = active === 1 ? '1 job' : `${active} jobs`;
+  return `\nfinishing ${jobs} (max ${Math.round(shutdownMs / 1_000)} s); once more stops at once`;
+}

@@ -1,5 +1,6 @@
 /** `jobfleet api`, `worker` and `dashboard`: one part of the fleet in a process of its own. */
 import fastify from 'fastify';
+import { z } from 'zod';
 import { dashboardEnv } from '../dashboard/env.ts';
 import { startDashboard } from '../dashboard/main.ts';
 import { apiEnv } from '../producers/env.ts';
@@ -9,27 +10,29 @@ import { healthRoutes } from '../runtime/health.ts';
 import { createShutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
 import { startWorkers } from '../workers/main.ts';
-import { openParts } from './compose.ts';
-import { CliError, note } from './output.ts';
+import { openParts, orClose } from './compose.ts';
+import { listen } from './listen.ts';
+import { draining, note } from './output.ts';
 import { version } from './version.ts';
 
 const closeMs = 20_000;
 
 export async function runApi(): Promise<void> {
-  const common = parseEnv(commonEnv, process.env);
-  const env = parseEnv(apiEnv, process.env);
+  const env = parseEnv(z.object({ ...commonEnv.shape, ...apiEnv.shape }), process.env);
   const release = version();
-  const parts = await openParts('api', common, release);
+  const parts = await openParts('api', env, release);
   const shutdown = createShutdown({ log: parts.log });
-  const server = await startApi({
-    ...parts,
-    env,
-    version: release,
-    host: common.HOST,
-    port: common.PORT ?? 3_000,
-    ready: () => (shutdown.draining() ? 'shutting down' : undefined),
-  });
-  shutdown.add({ name: 'close server', deadlineMs: common.SHUTDOWN_MS, run: server.close });
+  const server = await orClose(parts.close, () =>
+    startApi({
+      ...parts,
+      env,
+      version: release,
+      host: env.HOST,
+      port: env.PORT ?? 3_000,
+      ready: () => (shutdown.draining() ? 'shutting down' : undefined),
+    }),
+  );
+  shutdown.add({ name: 'close server', deadlineMs: env.SHUTDOWN_MS, run: server.close });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
   shutdown.listen();
   note(
@@ -38,38 +41,29 @@ export async function runApi(): Promise<void> {
 }
 
 export async function runWorker(flags: { readonly queues?: string; readonly concurrency?: string }): Promise<void> {
-  const common = parseEnv(commonEnv, process.env);
-  const env = parseEnv(workersEnv, {
+  const env = parseEnv(z.object({ ...commonEnv.shape, ...workersEnv.shape }), {
     ...process.env,
     ...(flags.queues === undefined ? {} : { QUEUES: flags.queues }),
     ...(flags.concurrency === undefined ? {} : { CONCURRENCY: flags.concurrency }),
   });
-  const parts = await openParts('worker', common, version());
-  const fleet = await startWorkers({ ...parts, env, handlerEnv: process.env });
-  const shutdown = createShutdown({
-    log: parts.log,
-    announce: () =>
-      note(
-        `\nfinishing ${fleet.active()} jobs (max ${Math.round(common.SHUTDOWN_MS / 1_000)} s); once more stops at once`,
-      ),
-  });
+  const parts = await openParts('worker', env, version());
+  const fleet = await orClose(parts.close, () => startWorkers({ ...parts, env, handlerEnv: process.env }));
+  const shutdown = createShutdown({ log: parts.log, announce: () => note(draining(fleet.active(), env.SHUTDOWN_MS)) });
   const app = fastify({ logger: false });
   await app.register(healthRoutes, {
     live: () => fleet.live(),
     ready: () => (shutdown.draining() ? 'shutting down' : fleet.ready()),
     metrics: parts.metrics,
   });
-  const url = await app.listen({ host: common.HOST, port: common.PORT ?? 3_002 }).catch((error: unknown) => {
-    throw new CliError(
-      `The worker's health port cannot be opened: ${String(error)}. Set PORT (0 takes any free one).`,
-      2,
-      { cause: error },
-    );
-  });
+  const stop = async (): Promise<void> => {
+    await fleet.stop(1_000);
+    await parts.close();
+  };
+  const url = await orClose(stop, () => listen(app, env.HOST, env.PORT ?? 3_002));
   shutdown.add({
     name: 'drain',
-    deadlineMs: common.SHUTDOWN_MS + 2_000,
-    run: async () => void (await fleet.stop(common.SHUTDOWN_MS)),
+    deadlineMs: env.SHUTDOWN_MS + 2_000,
+    run: async () => void (await fleet.stop(env.SHUTDOWN_MS)),
   });
   shutdown.add({ name: 'close server', deadlineMs: 2_000, run: () => app.close() });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
@@ -79,17 +73,18 @@ export async function runWorker(flags: { readonly queues?: string; readonly conc
 }
 
 export async function runDashboard(): Promise<void> {
-  const common = parseEnv(commonEnv, process.env);
-  const env = parseEnv(dashboardEnv, process.env);
-  const parts = await openParts('dashboard', common, version());
+  const env = parseEnv(z.object({ ...commonEnv.shape, ...dashboardEnv.shape }), process.env);
+  const parts = await openParts('dashboard', env, version());
   const shutdown = createShutdown({ log: parts.log });
-  const server = await startDashboard({
-    ...parts,
-    env,
-    host: common.HOST,
-    port: common.PORT ?? 3_001,
-    ready: () => (shutdown.draining() ? 'shutting down' : undefined),
-  });
+  const server = await orClose(parts.close, () =>
+    startDashboard({
+      ...parts,
+      env,
+      host: env.HOST,
+      port: env.PORT ?? 3_001,
+      ready: () => (shutdown.draining() ? 'shutting down' : undefined),
+    }),
+  );
   shutdown.add({ name: 'close server', deadlineMs: 5_000, run: server.close });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
   shutdown.listen();

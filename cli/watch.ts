@@ -66,24 +66,24 @@ interface Changes {
 }
 
 function watchChanges(folder: string): Changes {
-  let isChanged = false;
+  const seen = { isChanged: false };
   let timer: NodeJS.Timeout | undefined;
   let wake: (() => void) | undefined;
   const watcher = watch(folder, { recursive: true }, () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      isChanged = true;
+      seen.isChanged = true;
       wake?.();
     }, settleMs);
   });
   return {
     async next() {
-      while (!isChanged) {
+      while (!seen.isChanged) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
-      isChanged = false;
+      seen.isChanged = false;
       return undefined;
     },
     close: () => {

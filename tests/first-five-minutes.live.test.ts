@@ -220,6 +220,8 @@ describe('the first five minutes', { timeout: 120_000 }, () => {
       env: { ...env(), PORT: '0', SMTP_URL: 'smtp://127.0.0.1:1' },
     });
     await worker.until(/ready/i, { timeoutMs: 30_000 });
+    const maps = await readFile(`/proc/${worker.child.pid}/maps`, 'utf8');
+    expect(maps, 'a worker for mail maps no media library').not.toMatch(/sharp|vips/);
     expect(await worker.interrupt()).toBe(0);
   });
 

@@ -47,7 +47,7 @@ function variableRows(schema: z.ZodObject): string[][] {
 /** Every `env.ts` of the composition roots; each exports exactly the objects it parses. */
 async function allVariables(): Promise<readonly (readonly string[])[]> {
   const rows = new Map<string, string[]>();
-  for (const folder of ['runtime', 'producers', 'workers', 'dashboard', 'cli']) {
+  for (const folder of ['runtime', 'producers', 'workers', 'dashboard']) {
     if (!(await readdir(new URL(folder, root))).includes('env.ts')) continue;
     const module: unknown = await import(new URL(`${folder}/env.ts`, root).href);
     for (const value of Object.values(Object(module))) {

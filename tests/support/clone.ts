@@ -1,6 +1,6 @@
 /** A fresh clone as a newcomer has it: the files git knows, packages installed, nothing else. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, symlink, utimes } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm, symlink, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ export interface Clone {
 
 export async function freshClone(): Promise<Clone> {
   const dir = await mkdtemp(join(tmpdir(), 'jobfleet-clone-'));
+  await chmod(dir, 0o755); // run by root, the embedded server is nobody's
   const { stdout } = await run('git', ['ls-files', '-co', '--exclude-standard', '-z'], {
     cwd: root,
     maxBuffer: 1 << 24,
