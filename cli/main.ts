@@ -156,7 +156,7 @@ async function main(): Promise<void> {
 }
 
 /** Errors whose message is the whole story; by name, so that `--help` loads none of their modules. */
-const sentences = new Set(['BackendError', 'ConfigurationError', 'EmbeddedStoreError']);
+const sentences = new Set(['BackendError', 'ConfigurationError', 'EmbeddedStoreError', 'JobFoldersError']);
 
 try {
   await main();

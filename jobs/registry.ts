@@ -18,10 +18,15 @@ export interface Registry {
   readonly handlerUrl: (name: string) => string;
 }
 
+/** Job folders that cannot be used together; the message lists every problem. */
+class JobFoldersError extends Error {
+  override readonly name = 'JobFoldersError';
+}
+
 const nameRule = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 
-/** Throws one `Error` that lists every problem of every folder. `root` is a folder of job folders; default: this one. */
+/** Throws one `JobFoldersError` that lists every problem of every folder. `root` is a folder of job folders; default: this one. */
 export async function loadRegistry(root: URL = new URL('.', import.meta.url)): Promise<Registry> {
   const jobs = new Map<string, Job>();
   const byAlias = new Map<string, Job>();
@@ -55,7 +60,9 @@ export async function loadRegistry(root: URL = new URL('.', import.meta.url)): P
     }
   }
   if (problems.length > 0)
-    throw new Error(`The job folders under ${fileURLToPath(root)} cannot be used:\n  ${problems.join('\n  ')}`);
+    throw new JobFoldersError(
+      `The job folders under ${fileURLToPath(root)} cannot be used:\n  ${problems.join('\n  ')}`,
+    );
   const handlerUrl = (name: string): string => new URL(`${name}/handler${extension}`, root).href;
   return {
     jobs,
