@@ -89,4 +89,9 @@ describe('a server that ended at once', () => {
     });
     expect(judgeEnd('', 'exit code 127')).toEqual({ again: false, reason: 'exit code 127' });
   });
+
+  test('another visitor that was the last one out stopped it in good order: it is started again', () => {
+    const log = 'LOG:  received fast shutdown request\nFATAL:  terminating connection due to administrator command\n';
+    expect(judgeEnd(log, 'exit code 0').again).toBe(true);
+  });
 });

@@ -23,7 +23,7 @@ export interface Started {
   readonly ended: () => Ended | undefined;
 }
 
-/** Why a server we started does not run. `again`: another one holds the directory, or backends of a killed one still do. */
+/** Why a server we started does not run. `again`: another one holds the directory, or backends of a killed one do, or it was stopped. */
 export interface Ended {
   readonly again: boolean;
   readonly reason: string;
@@ -100,8 +100,9 @@ export function judgeEnd(log: string, end: string): Ended {
   );
   // What fails before the log is set up names no severity.
   const said = (fatal.at(-1) ?? lines.at(-1))?.replace(/^.*?(FATAL|PANIC|ERROR):\s*/, '');
-  // Killed from outside before it could serve: nothing of ours to repair.
-  return { again: again || end === 'SIGKILL', reason: said ?? end };
+  // Killed from outside before it could serve: nothing of ours to repair. Exit 0: somebody entered it before us, left as
+  // the last one and stopped it.
+  return { again: again || end === 'SIGKILL' || end === 'exit code 0', reason: said ?? end };
 }
 
 /** What the server wrote since `from` bytes. A log moved aside or removed meanwhile says nothing. */
