@@ -1,6 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const never = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
+const everywhere = {
+  globalSetup: ['tests/support/global-setup.ts'],
+  setupFiles: ['tests/support/own-folder.ts'],
+};
 
 /**
  * unit: no server of its own beside the embedded store; `npm test`, under 30 s.
@@ -9,35 +14,35 @@ const never = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
  */
 export default defineConfig({
   test: {
-    // One file at a time: many look at processes and temporary folders of the whole machine, and measure time.
-    maxWorkers: 1,
+    // Two at least: most of a live file is waiting. Four at most: they measure time.
+    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
     projects: [
       {
         test: {
+          ...everywhere,
           name: 'unit',
           include: ['**/*.test.ts'],
           exclude: [...never, '**/*.live.test.ts', '**/*.data.test.ts'],
-          globalSetup: ['tests/support/global-setup.ts'],
           testTimeout: 20_000,
           hookTimeout: 60_000,
         },
       },
       {
         test: {
+          ...everywhere,
           name: 'live',
           include: ['**/*.live.test.ts'],
           exclude: never,
-          globalSetup: ['tests/support/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
       },
       {
         test: {
+          ...everywhere,
           name: 'data',
           include: ['**/*.data.test.ts'],
           exclude: never,
-          globalSetup: ['tests/support/global-setup.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
         },
