@@ -5,14 +5,22 @@ import type { Services } from '../../workers/context.ts';
 
 /** Pids of living processes that carry the marker of a child's folder. */
 export function processesOf(folder: string): number[] {
+  return processesMarked((marker) => marker.endsWith(`-${basename(folder)}`));
+}
+
+/** Pids of living processes that are, or come from, children of this worker process. */
+export function childrenOf(workerPid: number): number[] {
+  return processesMarked((marker) => marker.startsWith(`${workerPid}-`));
+}
+
+function processesMarked(isWanted: (marker: string) => boolean): number[] {
   const found: number[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const environment = readFileSync(`/proc/${name}/environ`, 'latin1').split('\0');
-      if (environment.some((it) => it.startsWith('JOBFLEET_CHILD=') && it.endsWith(`-${basename(folder)}`))) {
-        found.push(Number(name));
-      }
+      const marker = environment.find((it) => it.startsWith('JOBFLEET_CHILD='));
+      if (marker !== undefined && isWanted(marker.slice('JOBFLEET_CHILD='.length))) found.push(Number(name));
     } catch {
       // Gone meanwhile, or another user's.
     }

@@ -1,6 +1,6 @@
 /**
  * A worker process over the test jobs, as `jobfleet worker` is one over the real ones: `node --import tsx` runs it.
- * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how. Prints `ready` when it claims, its log otherwise.
+ * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how; JOBS=real runs the product's own jobs. Prints `ready` when it claims, its log otherwise.
  */
 import { openBackend } from '../../backends/open.ts';
 import { loadRegistry } from '../../jobs/registry.ts';
@@ -20,7 +20,9 @@ const backend = await openBackend(process.env['QUEUE_URL'] ?? '', {
   onError: (error) => log.warn({ err: error }, 'store'),
 });
 const objects = await openObjectStore(process.env['STORAGE_URL'] ?? '', { baseDir: '.' });
-const registry = await loadRegistry(new URL('./fleet-jobs/', import.meta.url));
+const registry = await loadRegistry(
+  process.env['JOBS'] === 'real' ? undefined : new URL('./fleet-jobs/', import.meta.url),
+);
 const client = createClient({ backend, registry });
 const fleet = await startWorkers({
   registry,

@@ -31,6 +31,8 @@ export interface WorkerProcess {
 export interface Stage {
   readonly folder: string;
   readonly queueUrl: string;
+  /** Where its workers keep inputs and results. */
+  readonly objects: ObjectStore;
   /** Resolves when the process claims. Killed at the end of the stage if it is still there. */
   start(env?: Readonly<Record<string, string>>): Promise<WorkerProcess>;
   /** The test's own view of the store; opened by the first call. */
@@ -44,8 +46,11 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** `store`: `embedded`, `postgres` (a server of the stage) or a redis:// address whose test queues are emptied first. */
-export async function openStage(store: string): Promise<Stage> {
+/**
+ * `store`: `embedded`, `postgres` (a server of the stage) or a redis:// address whose test queues are emptied first.
+ * `jobs`: `acting` (the test jobs, default) or `real` (those of the product).
+ */
+export async function openStage(store: string, jobs: 'acting' | 'real' = 'acting'): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-stage-'));
   // Children under ids of their own pass through it to their folders.
   await chmod(folder, 0o711);
@@ -54,15 +59,17 @@ export async function openStage(store: string): Promise<Stage> {
   const queueUrl = server?.url ?? (store === 'embedded' ? `embedded:${join(folder, 'queue')}` : store);
   const workers: WorkerProcess[] = [];
   let opened: Promise<{ readonly backend: Backend; readonly client: Client }> | undefined;
-  const open = () => (opened ??= openView(queueUrl));
+  const open = () => (opened ??= openView(queueUrl, jobs));
   const stage: Stage = {
     folder,
     queueUrl,
+    objects,
     async start(env = {}) {
       const worker = startProcess({
         QUEUE_URL: queueUrl,
         STORAGE_URL: `file:${join(folder, 'objects')}`,
         WORK_DIR: folder,
+        JOBS: jobs,
         ...env,
       });
       workers.push(worker);
@@ -113,11 +120,11 @@ function ignore(): undefined {
   return undefined;
 }
 
-async function openView(queueUrl: string) {
+async function openView(queueUrl: string, jobs: 'acting' | 'real') {
   const backend = await openBackend(queueUrl, { onError: ignore });
+  const registry = await loadRegistry(jobs === 'real' ? undefined : new URL('./fleet-jobs/', import.meta.url));
   if (backend.kind === 'redis')
-    for (const name of ['acting', 'hasty']) await backend.queue(name).obliterate({ force: true });
-  const registry = await loadRegistry(new URL('./fleet-jobs/', import.meta.url));
+    for (const name of registry.jobs.keys()) await backend.queue(name).obliterate({ force: true });
   return { backend, client: createClient({ backend, registry }) };
 }
 

@@ -15,12 +15,18 @@ export interface SmtpSink {
   readonly mails: readonly SunkMail[];
   /** Answers every receiver with this until called without one. */
   refuse(answer?: { readonly status: number; readonly text: string }): void;
+  /**
+   * The next message waits for its answer once it has arrived whole. The promise resolves at that moment with the way to
+   * accept it. A client that breaks off before leaves it unanswered: it is in nobody's mailbox and not in `mails`.
+   */
+  holdNext(): Promise<{ readonly source: string; readonly accept: () => void }>;
   close(): Promise<void>;
 }
 
 /** Listens on a free loopback port. `options` are smtp-server's own, for TLS and authentication. */
 export async function openSmtpSink(options: SMTPServerOptions = {}): Promise<SmtpSink> {
   const mails: SunkMail[] = [];
+  let hold: ((held: { readonly source: string; readonly accept: () => void }) => void) | undefined;
   let refusal: { readonly status: number; readonly text: string } | undefined;
   const server = new SMTPServer({
     authOptional: true,
@@ -33,12 +39,17 @@ export async function openSmtpSink(options: SMTPServerOptions = {}): Promise<Smt
     onData(stream, session, done) {
       text(stream).then((source) => {
         const from = session.envelope.mailFrom;
-        mails.push({
-          from: from === false ? '' : from.address,
-          to: session.envelope.rcptTo.map((one) => one.address),
-          source,
-        });
-        done();
+        const accept = () => {
+          mails.push({
+            from: from === false ? '' : from.address,
+            to: session.envelope.rcptTo.map((one) => one.address),
+            source,
+          });
+          done();
+        };
+        if (hold === undefined) accept();
+        else hold({ source, accept });
+        hold = undefined;
       }, done);
     },
     ...options,
@@ -54,6 +65,7 @@ export async function openSmtpSink(options: SMTPServerOptions = {}): Promise<Smt
     refuse: (answer) => {
       refusal = answer;
     },
+    holdNext: () => new Promise((resolve) => (hold = resolve)),
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }

@@ -221,7 +221,7 @@ describe('the group of a child', () => {
 });
 
 describe('what confines a child', () => {
-  const place: Place = { folder: '/tmp/job-x', readable: ['/app'], userId: undefined };
+  const place: Place = { folder: '/tmp/job-x', readable: ['/app'], userId: undefined, hasNetwork: false };
   const line = (level: 'bwrap' | 'limits' | 'namespaces' | 'none', own: Partial<Place> = {}): string =>
     commandLine(
       { level, hasOwnUser: false },
@@ -233,6 +233,13 @@ describe('what confines a child', () => {
 
   it('is nothing at level none', () => {
     expect(line('none')).toBe('node child.js');
+  });
+
+  it('leaves the network to a type that is alone only as a suspect', () => {
+    for (const level of ['bwrap', 'namespaces'] as const) {
+      expect(line(level)).toMatch(/unshare -rn |--unshare-all --die/);
+      expect(line(level, { hasNetwork: true })).toMatch(/unshare -r |--unshare-all --share-net /);
+    }
   });
 
   it('never limits addresses, nor threads of the worker’s own user', () => {

@@ -56,7 +56,7 @@ async function tryLevel(confinement: Confinement, search: LevelSearch): Promise<
   try {
     await chmod(folder, 0o700);
     if (userId !== undefined) await chown(folder, userId, userId);
-    const place: Place = { folder, readable: search.readable, userId };
+    const place: Place = { folder, readable: search.readable, userId, hasNetwork: false };
     const node = [process.execPath, '-e', probe, search.entry, folder];
     const [file = '', ...rest] = commandLine(confinement, defaultPolicy.child, place, node);
     const problem = await run(file, rest, { cwd: folder, path: search.path });

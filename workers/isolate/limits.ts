@@ -7,6 +7,9 @@
  *   limits      resource limits and a watch over memory, disk and processes
  *   none        the watch alone (and not even that where /proc is missing)
  *
+ * A type whose policy asks for no isolation runs in a child only as a suspect, after its worker died: it does what it
+ * does in the worker, so it keeps the network at every level; without it a mail that met a crash could never be sent.
+ *
  * A worker that runs as root gives every child a user id of its own at each level but `none`.
  */
 import { lstatSync, readlinkSync } from 'node:fs';
@@ -29,6 +32,8 @@ export interface Place {
   readonly readable: readonly string[];
   /** The child's own user and group id; undefined = the worker's. */
   readonly userId: number | undefined;
+  /** True for a type that runs in the worker itself unless it is a suspect. */
+  readonly hasNetwork: boolean;
 }
 
 const megabyte = 1_048_576;
@@ -93,7 +98,9 @@ export function commandLine(
       // The parent-death signal is set again after the user namespace, whose creation clears it.
       return [
         ...common,
-        ...words('unshare -rn --ipc setpriv --pdeathsig=KILL unshare --pid --fork --kill-child=KILL'),
+        ...words(
+          `unshare ${place.hasNetwork ? '-r' : '-rn'} --ipc setpriv --pdeathsig=KILL unshare --pid --fork --kill-child=KILL`,
+        ),
         ...inside,
         ...words('setpriv --bounding-set=-all --inh-caps=-all'),
         ...command,
@@ -106,15 +113,17 @@ export function commandLine(
 const systemFolders = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 // Programs need these of /etc: fonts for drawn text, alternatives for libraries, the loader's cache, time zones, OpenSSL's defaults.
 const systemFiles = ['/etc/alternatives', '/etc/fonts', '/etc/ld.so.cache', '/etc/localtime', '/etc/ssl/openssl.cnf'];
+// To find a server by its name.
+const networkFiles = ['/etc/hosts', '/etc/nsswitch.conf', '/etc/resolv.conf', '/etc/ssl/certs'];
 
 function bwrapArguments(place: Place): readonly string[] {
   return [
-    ...words('--unshare-all --die-with-parent --cap-drop ALL'),
+    ...words(`--unshare-all ${place.hasNetwork ? '--share-net ' : ''}--die-with-parent --cap-drop ALL`),
     ...systemFolders.flatMap((folder) => {
       const target = linkTarget(folder);
       return target === undefined ? ['--ro-bind-try', folder, folder] : ['--symlink', target, folder];
     }),
-    ...systemFiles.flatMap((file) => ['--ro-bind-try', file, file]),
+    ...[...systemFiles, ...(place.hasNetwork ? networkFiles : [])].flatMap((file) => ['--ro-bind-try', file, file]),
     ...words('--proc /proc --dev /dev --tmpfs /tmp'),
     ...place.readable.flatMap((folder) => ['--ro-bind', folder, folder]),
     '--bind',

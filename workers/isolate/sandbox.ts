@@ -135,7 +135,7 @@ function startProcess(parts: SandboxParts): ChildProcess {
   const [file = '', ...rest] = commandLine(
     confinement,
     policy.child,
-    { folder: folder.path, readable, userId },
+    { folder: folder.path, readable, userId, hasNetwork: policy.isolation === 'none' },
     parts.command,
   );
   const child = spawn(file, rest, {
