@@ -21,6 +21,8 @@ export default defineConfig({
         test: {
           ...everywhere,
           name: 'unit',
+          // One process for many files: loading the modules anew for each costs as much as the tests.
+          isolate: false,
           include: ['**/*.test.ts'],
           exclude: [...never, '**/*.live.test.ts', '**/*.data.test.ts'],
           testTimeout: 20_000,

@@ -1,5 +1,5 @@
 /**
- * The end of script/test: what was skipped and why, then "N passed, N failed" as the last line.
+ * The end of script/test: the slowest files, what was skipped and why, then "N passed, N failed" as the last line.
  * Exit 1 when something failed, when nothing ran, or (CI=true) when anything was skipped.
  * Usage: node script/lib/summary.js VITEST_JSON SKIPPED_LIST
  */
@@ -9,7 +9,7 @@ const [reportFile, skippedFile] = process.argv.slice(2);
 if (reportFile === undefined || skippedFile === undefined)
   throw new Error('usage: summary.js VITEST_JSON SKIPPED_LIST');
 
-/** @type {{testResults?: {name: string, status: string, message?: string, assertionResults: {status: string, fullName: string}[]}[]}} */
+/** @type {{testResults?: {name: string, status: string, message?: string, startTime: number, endTime: number, assertionResults: {status: string, fullName: string}[]}[]}} */
 let report = {};
 try {
   report = JSON.parse(readFileSync(reportFile, 'utf8'));
@@ -26,10 +26,18 @@ const failed = tests.filter((test) => test.status === 'failed').length + brokenF
 const skippedTests = tests.filter((test) => test.status !== 'passed' && test.status !== 'failed');
 const reasons = readFileSync(skippedFile, 'utf8').split('\n').filter(Boolean);
 
-const skipped = [
-  ...reasons,
-  ...skippedTests.map((test) => `${test.file.replace(`${process.cwd()}/`, '')}: ${test.fullName}`),
-];
+/** @param {string} file */
+const short = (file) => file.replace(`${process.cwd()}/`, '');
+const slowest = files
+  .map((file) => ({ name: short(file.name), seconds: (file.endTime - file.startTime) / 1000 }))
+  .filter(({ seconds }) => seconds >= 1)
+  .toSorted((a, b) => b.seconds - a.seconds)
+  .slice(0, 10);
+if (slowest.length > 1) process.stdout.write('Slowest files, in seconds:\n');
+for (const { name, seconds } of slowest.length > 1 ? slowest : [])
+  process.stdout.write(`${seconds.toFixed(0).padStart(6)}  ${name}\n`);
+
+const skipped = [...reasons, ...skippedTests.map((test) => `${short(test.file)}: ${test.fullName}`)];
 process.stdout.write(
   skipped.length === 0 ? 'Nothing was skipped.\n' : `Skipped:\n${skipped.map((line) => `  ${line}\n`).join('')}`,
 );
