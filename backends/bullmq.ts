@@ -16,6 +16,7 @@ import {
   Worker,
 } from 'bullmq';
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
+import { tickAfter } from './ticks.ts';
 import { metricPoints, watchClaims } from './watched.ts';
 
 /** One `IQueueBackend` per BullMQ object. `blocking`: an event reader; `withBlockingConnection`: a worker. */
@@ -122,7 +123,8 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
       return known;
     }
     const defaultJobOptions = { removeOnComplete, ...defaults, removeOnFail: false };
-    const queue = new StoreQueue(name, { connection, defaultJobOptions, streams }, factoryAsDefault);
+    const settings = { repeatStrategy: tickAfter };
+    const queue = new StoreQueue(name, { connection, defaultJobOptions, settings, streams }, factoryAsDefault);
     queue.on('error', onError);
     queues.set(name, queue);
     return queue;
@@ -173,6 +175,7 @@ function workerOptions(tuning: WorkerTuning) {
     metrics: { maxDataPoints: metricPoints },
     runRetryDelay: 1_000,
     settings: {
+      repeatStrategy: tickAfter,
       backoffStrategy: (_attempt: number, _type?: string, error?: Error) =>
         tuning.backoff(error ?? new Error('unknown')),
     },

@@ -1,0 +1,99 @@
+/** What a job type says about when it runs by itself, and the checks of it at boot. */
+import { CronExpressionParser } from 'cron-parser';
+import { z } from 'zod';
+import type { Job } from './define.ts';
+
+/** A cron rule that creates jobs of the type beside which it stands. */
+export interface Schedule<Payload = unknown> {
+  /** Five fields, or six with seconds in front, or `@daily` and its like: `0 3 * * 1-5`. No `H`: it means another time in every process. */
+  readonly cron: string;
+  /** IANA name: `Europe/Berlin`, `UTC`. */
+  readonly timeZone: string;
+  /** Of every job; checked by the type's own schema at boot. At most 8 KiB of JSON. */
+  readonly payload: Payload;
+  /**
+   * What becomes of ticks nobody was there for. `once` (default): one run for all of them. `skip`: none that is more than
+   * 60 s late. `all`: every one, the newest 100, one after the other.
+   */
+  readonly missed?: 'once' | 'skip' | 'all';
+  /**
+   * When the run before has not ended. `skip` (default): no run for this tick. `queue` (default with `missed: 'all'`): it
+   * waits its turn, at most 100 of them. `replace`: the older one is cancelled.
+   */
+  readonly overlap?: 'skip' | 'queue' | 'replace';
+}
+
+/** The schedule of one job type, complete and as data: what the keeper gets to know of it. */
+export interface DeclaredSchedule {
+  readonly type: string;
+  readonly cron: string;
+  readonly timeZone: string;
+  readonly missed: 'once' | 'skip' | 'all';
+  readonly overlap: 'skip' | 'queue' | 'replace';
+  /** The payload with its defaults, as JSON. */
+  readonly json: string;
+  readonly attempts: number;
+  /** BullMQ's: 1 in a queue where every job has one, else 0. */
+  readonly priority: number;
+}
+
+const payloadBytes = 8_192;
+
+/** Why the schedule of a job type cannot work, one sentence each; empty when it can, or when there is none. */
+export function scheduleProblems(job: Job): string[] {
+  const { schedule } = job;
+  if (schedule === undefined) return [];
+  const problems = [cronProblem(schedule.cron), zoneProblem(schedule.timeZone), payloadProblem(job, schedule.payload)];
+  const missed: readonly unknown[] = [undefined, 'once', 'skip', 'all'];
+  const overlap: readonly unknown[] = [undefined, 'skip', 'queue', 'replace'];
+  if (!missed.includes(schedule.missed)) problems.push('schedule.missed must be "once", "skip" or "all"');
+  if (!overlap.includes(schedule.overlap)) problems.push('schedule.overlap must be "skip", "queue" or "replace"');
+  if (job.uniqueKey !== undefined)
+    problems.push('a type with a schedule cannot have a uniqueKey: a tick that is a duplicate would be lost; drop one');
+  return problems.filter((problem) => problem !== undefined);
+}
+
+function cronProblem(cron: string): string | undefined {
+  const said = `schedule.cron "${cron}"`;
+  const fields = cron.trim().split(/\s+/);
+  if (!cron.startsWith('@') && fields.length !== 5 && fields.length !== 6)
+    return `${said} has ${cron.trim() === '' ? 0 : fields.length} fields, expected five, or six with seconds in front`;
+  if (fields.some((field) => /(?:^|,)H/.test(field)))
+    return `${said} says H, which means another time in every process; write the number`;
+  try {
+    CronExpressionParser.parse(cron, { tz: 'UTC' }).next();
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return /loop limit/i.test(reason) ? `${said} never ticks` : `${said} cannot be read: ${reason}`;
+  }
+}
+
+function zoneProblem(timeZone: string): string | undefined {
+  try {
+    Intl.DateTimeFormat('en', { timeZone });
+    // Offsets would pass, and would not follow any change of the clock.
+    if (timeZone === 'UTC' || /^[A-Za-z]/.test(timeZone)) return undefined;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  return `schedule.timeZone "${timeZone}" is no time zone; expected a name such as "Europe/Berlin" or "UTC"`;
+}
+
+function payloadProblem(job: Job, payload: unknown): string | undefined {
+  const parsed = job.payload.safeParse(payload);
+  if (!parsed.success) return `schedule.payload does not fit the payload of the type: ${z.prettifyError(parsed.error)}`;
+  const bytes = Buffer.byteLength(JSON.stringify(parsed.data) ?? '');
+  return bytes <= payloadBytes ? undefined : `schedule.payload has ${bytes} bytes as JSON, at most ${payloadBytes}`;
+}
+
+/** Every schedule of these job types; their checks have passed. */
+export function declaredSchedules(jobs: Iterable<Job>): DeclaredSchedule[] {
+  return Array.from(jobs).flatMap(({ name, payload, policy, schedule }) => {
+    if (schedule === undefined) return [];
+    const { cron, timeZone, missed = 'once', overlap = missed === 'all' ? 'queue' : 'skip' } = schedule;
+    const json = JSON.stringify(payload.parse(schedule.payload));
+    const priority = policy.order === 'fair' ? 1 : 0;
+    return [{ type: name, cron: cron.trim(), timeZone, missed, overlap, json, attempts: policy.attempts, priority }];
+  });
+}
