@@ -1,0 +1,107 @@
+/**
+ * Adds on Redis that come together share one script call: the queue's settings are read once, its events trimmed once,
+ * its ids pushed by one command. What is stored is field by field what BullMQ's `addStandardJob` stores.
+ */
+import { type JobJson, optsEncodeMap, type RedisQueueBackend } from 'bullmq';
+import { isPlain } from './batched-adds.ts';
+import { gather } from './gather.ts';
+import { type ScriptLine, script } from './redis-script.ts';
+
+interface Add {
+  readonly job: JobJson;
+  readonly jobId: string;
+}
+
+/** One script call blocks Redis for well under a millisecond. */
+const most = 100;
+const mostBytes = 512 * 1_024;
+
+// ARGV: key prefix, then id, name, payload, options as JSON and timestamp of each job. An id that is known is answered
+// and left as it is; adding it again is therefore harmless, also when a lost answer makes the client send the call twice.
+const addJobs = script(`
+  local wait, meta, counter, active, events, marker = unpack(KEYS)
+  local call = redis.call
+  local settings = call('HMGET', meta, 'opts.maxLenEvents', 'paused', 'concurrency')
+  local maxEvents = settings[1]
+  if not maxEvents then
+    maxEvents = 10000
+    call('HSET', meta, 'opts.maxLenEvents', maxEvents)
+  end
+  local added = {}
+  for at = 2, #ARGV, 5 do
+    local id, key = ARGV[at], ARGV[1] .. ARGV[at]
+    if call('EXISTS', key) == 1 then
+      call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
+    else
+      call('HSET', key, 'name', ARGV[at + 1], 'data', ARGV[at + 2], 'opts', ARGV[at + 3], 'timestamp', ARGV[at + 4],
+        'delay', 0, 'priority', 0)
+      call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', ARGV[at + 1])
+      call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
+      added[#added + 1] = id
+    end
+  end
+  call('XTRIM', events, 'MAXLEN', '~', maxEvents)
+  call('INCRBY', counter, (#ARGV - 1) / 5)
+  if #added > 0 then
+    call('LPUSH', wait, unpack(added))
+    local full = settings[3] and call('LLEN', active) >= tonumber(settings[3])
+    if not settings[2] and not full then call('ZADD', marker, 0, '0') end
+  end
+  return 'OK'`);
+
+/** Replaces `addJob` and `addJobs` on the instance for plain jobs with an id; all others take BullMQ's way. */
+export function batchRedisAdds(backend: RedisQueueBackend, line: ScriptLine): void {
+  const addOne = backend.addJob.bind(backend);
+  const addAll = backend.addJobs.bind(backend);
+  const { '': prefix, wait, meta, id, active, events, marker } = backend.keys;
+  const keys = [wait, meta, id, active, events, marker].map(String);
+  const send = async (batch: readonly Add[]): Promise<string[]> => {
+    const args: (string | number)[] = [String(prefix)];
+    for (const { job, jobId } of batch)
+      args.push(jobId, job.name, job.data, JSON.stringify(encoded(job.opts)), job.timestamp);
+    await addJobs(line, keys, args);
+    return batch.map(({ jobId }) => jobId);
+  };
+  const add = gather<Add, string>({ most, mostWeight: mostBytes, weigh, lanes: 2, send });
+  backend.addJob = (job, jobId, parent) =>
+    canShare(job, jobId) && parent === undefined ? add({ job, jobId }) : addOne(job, jobId, parent);
+  // A bulk of one caller shares with nobody: as long as it fits into one call it is stored whole or not at all.
+  backend.addJobs = async (entries) => {
+    if (!entries.every(({ job, jobId, parentKeyOpts }) => canShare(job, jobId) && parentKeyOpts === undefined))
+      return addAll(entries);
+    const answers = await Promise.all(Array.from(slices(entries), send));
+    return answers.flat();
+  };
+}
+
+const weigh = ({ job }: Add): number => job.data.length;
+
+function canShare(job: JobJson, jobId: string | undefined): boolean {
+  return jobId !== undefined && jobId !== '' && job.opts.telemetry === undefined && isPlain(job);
+}
+
+function* slices(entries: readonly Add[]): Generator<Add[]> {
+  let slice: Add[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    if (slice.length === most || (slice.length > 0 && bytes + weigh(entry) > mostBytes)) {
+      yield slice;
+      slice = [];
+      bytes = 0;
+    }
+    slice.push(entry);
+    bytes += weigh(entry);
+  }
+  if (slice.length > 0) yield slice;
+}
+
+const shortNames: Readonly<Record<string, string | undefined>> = optsEncodeMap;
+
+/** Options under the short names in which BullMQ keeps them. */
+function encoded(opts: JobJson['opts']): Record<string, unknown> {
+  const stored: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(opts)) {
+    if (value !== undefined) stored[shortNames[name] ?? name] = value;
+  }
+  return stored;
+}

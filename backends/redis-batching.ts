@@ -1,0 +1,25 @@
+/**
+ * What we replace on BullMQ's Redis backend so that calls share script calls: adds where jobs are added, completions
+ * where they are run. Keys, fields, states and events stay BullMQ's, so other BullMQ programs work on the same queues.
+ */
+import type { QueueBaseOptions, RedisQueueBackend, WorkerOptions } from 'bullmq';
+import { batchRedisAdds } from './redis-batched-adds.ts';
+import { batchRedisEnds } from './redis-batched-ends.ts';
+import type { ScriptLine } from './redis-script.ts';
+
+/** `wants.blocking`: an event reader, which neither adds nor ends. */
+export function batchRedis(
+  backend: RedisQueueBackend,
+  line: ScriptLine,
+  settings: QueueBaseOptions & Partial<Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'metrics' | 'name'>>,
+  wants: { readonly blocking?: boolean; readonly withBlockingConnection?: boolean },
+): void {
+  if (wants.blocking === true) return;
+  if (wants.withBlockingConnection !== true) return batchRedisAdds(backend, line);
+  batchRedisEnds(backend, line, {
+    concurrency: settings.concurrency ?? 1,
+    lockDuration: settings.lockDuration ?? 30_000,
+    maxDataPoints: settings.metrics?.maxDataPoints,
+    workerName: settings.name,
+  });
+}
