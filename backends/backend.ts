@@ -7,6 +7,8 @@ import type { JobsOptions, Processor, Queue, QueueEvents, Job as StoredJob, Work
 export interface Capabilities {
   /** Delays are kept to better than a second. */
   readonly exactDelays: boolean;
+  /** Parents that wait for their children, over several queues. */
+  readonly flows: boolean;
   /** More than one process may use the store. `machine`: of one machine only. */
   readonly manyProcesses: 'fleet' | 'machine';
   /** What an accepted job survives, in words for `doctor` and the docs. */
@@ -18,17 +20,20 @@ export type BackendKind = 'embedded' | 'postgres' | 'redis';
 export const capabilities: Readonly<Record<BackendKind, Capabilities>> = {
   embedded: {
     exactDelays: true,
+    flows: true,
     manyProcesses: 'machine',
     accepted: 'row committed and flushed: survives the death of any process and of the machine, not of the disk',
   },
   postgres: {
     exactDelays: true,
+    flows: true,
     manyProcesses: 'fleet',
     accepted:
       'row committed (synchronous_commit): survives crash and power loss, not a fail-over to an asynchronous replica',
   },
   redis: {
     exactDelays: true,
+    flows: true,
     manyProcesses: 'fleet',
     accepted:
       'record in Redis: survives the death of a worker, and of redis-server as far as its AOF setting says; fail-over may lose it',
@@ -171,12 +176,14 @@ export interface Chore {
 
 export type LeaseConnection =
   | { readonly kind: 'postgres'; readonly url: string; readonly schema: string }
-  | { readonly kind: 'redis'; readonly url: string; readonly prefix: string };
+  | { readonly kind: 'redis'; readonly url: string };
 
 export interface BackendOptions {
   /** Where a relative `embedded:` path starts. Default: the working directory. */
   readonly baseDir?: string;
   /** Connections beyond the pool's own ten: workers + QueueEvents of this process. Default 20. */
   readonly connections?: number;
+  /** Redis: adds and completions that come together share script calls. Default true; false = BullMQ's own way. */
+  readonly batching?: boolean;
   readonly onError: (error: Error) => void;
 }

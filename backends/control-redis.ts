@@ -1,17 +1,18 @@
 /** `ControlChannel` over Redis pub/sub, on a connection of its own that is opened by the first listener. */
-import type { Redis } from 'ioredis';
 import type { ControlChannel, ControlMessage } from './backend.ts';
 import { parseControl } from './control-message.ts';
+import type { RedisClient } from './redis-client.ts';
 
 /** Pub/sub ignores the database number, so the channel names it. ioredis subscribes again after a lost connection. */
 export function redisControl(
-  client: Redis,
-  connect: () => Redis,
+  client: RedisClient,
+  db: number,
+  connect: () => RedisClient,
   onError: (error: Error) => void,
 ): ControlChannel & { close(): Promise<void> } {
-  const channel = `jobfleet:${client.options.db ?? 0}:control`;
+  const channel = `jobfleet:${db}:control`;
   const listeners = new Set<(message: ControlMessage) => void>();
-  let subscriber: Redis | undefined;
+  let subscriber: RedisClient | undefined;
   const subscribe = () => {
     const opened = connect();
     opened.on('message', (_channel: string, text: string) => {

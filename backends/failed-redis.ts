@@ -1,11 +1,11 @@
 /** Dead letters in bulk from BullMQ's keys: one pipeline each, payload and stack left where they are. */
-import type { Redis } from 'ioredis';
 import type { FailedReader, FailedRow } from './backend.ts';
+import type { RedisClient } from './redis-client.ts';
 
-export function redisFailed(client: Redis, prefix: string): FailedReader {
+export function redisFailed(client: RedisClient, prefixOf: (queue: string) => string): FailedReader {
   return {
     async ids(queue, limit) {
-      const flat = await client.zrevrange(`${prefix}:${queue}:failed`, 0, limit - 1, 'WITHSCORES');
+      const flat = await client.zrevrange(`${prefixOf(queue)}:${queue}:failed`, 0, limit - 1, 'WITHSCORES');
       return Array.from({ length: flat.length / 2 }, (_, index) => ({
         id: flat[index * 2] ?? '',
         failedAt: Number(flat[index * 2 + 1]),
@@ -15,7 +15,15 @@ export function redisFailed(client: Redis, prefix: string): FailedReader {
       // Commands sent in one turn of the event loop share a round trip.
       const found = await Promise.all(
         ids.map((id) =>
-          client.hmget(`${prefix}:${queue}:${id}`, 'name', 'opts', 'failedReason', 'atm', 'timestamp', 'finishedOn'),
+          client.hmget(
+            `${prefixOf(queue)}:${queue}:${id}`,
+            'name',
+            'opts',
+            'failedReason',
+            'atm',
+            'timestamp',
+            'finishedOn',
+          ),
         ),
       );
       return ids.flatMap((id, index): FailedRow[] => {

@@ -39,15 +39,20 @@ interface Line {
 
 const ignore = () => undefined;
 
-async function overRedis({ url, prefix }: Extract<LeaseConnection, { kind: 'redis' }>): Promise<Line> {
-  const [{ createRedisBackend }, { connect }] = await Promise.all([import('bullmq'), import('./redis.ts')]);
-  const client = await connect(url, ignore);
-  const settings: QueueOptions = { connection: client, prefix };
+async function overRedis({ url }: Extract<LeaseConnection, { kind: 'redis' }>): Promise<Line> {
+  const [{ createRedisBackend }, { dial, queuePrefix }, { parseRedisUrl }] = await Promise.all([
+    import('bullmq'),
+    import('./redis-client.ts'),
+    import('./redis-url.ts'),
+  ]);
+  const address = parseRedisUrl(url);
+  const client = await dial(address, ignore);
+  const settings: QueueOptions = { connection: client, prefix: queuePrefix(address.form, 'leases') };
   const backend = createRedisBackend('leases', settings);
   backend.on('error', ignore);
   await backend.waitUntilReady();
   return {
-    forQueue: (queue) => backend.forQueue(queue),
+    forQueue: (queue) => backend.forQueue(queue, queuePrefix(address.form, queue)),
     async close() {
       await backend.close();
       client.disconnect();

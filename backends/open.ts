@@ -2,7 +2,8 @@
 import type { Backend, BackendOptions } from './backend.ts';
 import { BackendError, shownUrl } from './unreachable.ts';
 
-const forms = 'embedded, embedded:<folder>, embedded:memory, postgres://…, redis:// or rediss://…';
+const forms =
+  'embedded, embedded:<folder>, embedded:memory, postgres://…, redis://…, redis+sentinel://… or redis+cluster://… (rediss for TLS)';
 
 /**
  * Ready to use when it resolves: reachable, migrated, version checked. Throws `BackendError` with one sentence (cause
@@ -21,12 +22,14 @@ export async function openBackend(url: string, options: BackendOptions): Promise
       return openPostgres(readable(url), { ...options, kind: 'postgres' });
     }
     case 'redis':
-    case 'rediss': {
-      const { openRedis } = await import('./redis.ts');
-      return openRedis(readable(url), options);
-    }
-    case 'redis+sentinel':
     case 'redis+cluster':
+    case 'redis+sentinel':
+    case 'rediss':
+    case 'rediss+cluster':
+    case 'rediss+sentinel': {
+      const { openRedis } = await import('./redis.ts');
+      return openRedis(url, options);
+    }
     case 'sqs':
       throw new BackendError(
         'BACKEND_URL',

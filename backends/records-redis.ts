@@ -1,7 +1,7 @@
 /** `RecordStore` in Redis: one hash per record, one sorted set per semaphore, one Lua script per change, Redis's own clock. */
-import type { Redis } from 'ioredis';
 import type { RecordEntry, RecordStore } from './backend.ts';
 import { checkRecord } from './record-limits.ts';
+import type { RedisClient } from './redis-client.ts';
 
 // Versions are microseconds of Redis's clock, so that a record made anew never repeats one of its former life. A double
 // holds them exactly until the year 2255; '%.0f' because Lua would print them as 1.7e+15.
@@ -44,7 +44,7 @@ const acquire = `
 const recordKey = (key: string) => `jobfleet:record:${key}`;
 const holderKey = (key: string) => `jobfleet:holder:${key}`;
 
-export function redisRecords(client: Redis): RecordStore {
+export function redisRecords(client: RedisClient): RecordStore {
   return {
     async putIfAbsent(key, value, ttlMs) {
       checkRecord(key, value);

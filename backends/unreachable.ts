@@ -1,6 +1,11 @@
 /** What every store says when it cannot be used: one sentence with what was tried, the cause and the way out. */
 
-type BackendErrorCode = 'BACKEND_FORBIDDEN' | 'BACKEND_UNREACHABLE' | 'BACKEND_URL';
+type BackendErrorCode =
+  | 'BACKEND_FORBIDDEN'
+  | 'BACKEND_UNREACHABLE'
+  | 'BACKEND_UNSUPPORTED'
+  | 'BACKEND_UNTRUSTED'
+  | 'BACKEND_URL';
 
 /** The store named by QUEUE_URL cannot be used. `message` is one sentence fit for a terminal; no password in it. */
 export class BackendError extends Error {
@@ -14,7 +19,8 @@ export class BackendError extends Error {
 
 /** An address fit for messages and logs: user, password and query left out. */
 export function shownUrl(url: string): string {
-  if (!URL.canParse(url)) return url.replace(/\/\/[^@/]*@/, '//');
+  // Several hosts in one address are no URL.
+  if (!URL.canParse(url)) return url.replace(/\/\/[^@/]*@/, '//').replace(/[?#].*$/, '');
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname}`;
 }
@@ -32,12 +38,20 @@ export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Passes each error on once: one lost connection reaches every BullMQ class that shares it. */
+/** One lost server is the same news from every connection, at every try. */
+const sameNewsMs = 10_000;
+
+/** Passes each error on once, and the same words at most every 10 s: one lost connection reaches every BullMQ class that shares it. */
 export function reportOnce(onError: (error: Error) => void): (error: Error) => void {
   const seen = new WeakSet<Error>();
+  const saidAt = new Map<string, number>();
   return (error) => {
     if (seen.has(error)) return;
     seen.add(error);
+    const now = Date.now();
+    if (now - (saidAt.get(error.message) ?? Number.NEGATIVE_INFINITY) < sameNewsMs) return;
+    if (saidAt.size > 100) saidAt.clear();
+    saidAt.set(error.message, now);
     onError(error);
   };
 }

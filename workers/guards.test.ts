@@ -188,7 +188,7 @@ describe('leases', () => {
 
   it('cannot be opened on a store that does not answer', async () => {
     const opening = openLeases({
-      connection: { kind: 'redis', url: 'redis://127.0.0.1:1', prefix: 'bull' },
+      connection: { kind: 'redis', url: 'redis://127.0.0.1:1' },
       leaseMs: 1_000,
       queues: [],
       slots: 1,

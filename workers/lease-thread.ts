@@ -13,7 +13,7 @@ const settings = z
   .object({
     connection: z.discriminatedUnion('kind', [
       z.object({ kind: z.literal('postgres'), url: z.string(), schema: z.string() }),
-      z.object({ kind: z.literal('redis'), url: z.string(), prefix: z.string() }),
+      z.object({ kind: z.literal('redis'), url: z.string() }),
     ]),
     leaseMs: z.number(),
     queues: z.array(z.string()),
