@@ -5,8 +5,10 @@
 import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
 import type { Backend } from './backend.ts';
 import { deadLetterTests } from './conformance-dead-letters.ts';
+import { fairnessTests } from './conformance-fairness.ts';
 import { jobTests } from './conformance-jobs.ts';
 import { leaseTests } from './conformance-leases.ts';
+import { limitTests } from './conformance-limits.ts';
 import { propertyTests } from './conformance-properties.ts';
 import { recordTests } from './conformance-records.ts';
 import { createStage, type Register } from './conformance-stage.ts';
@@ -40,5 +42,7 @@ export function conformance(
     leaseTests(stage, register);
     recordTests(stage, register);
     deadLetterTests(stage, register);
+    fairnessTests(stage, register);
+    limitTests(stage, register);
   });
 }

@@ -28,6 +28,50 @@ const steps: readonly string[] = [
        ON CONFLICT (key, holder) DO UPDATE SET expires_at = EXCLUDED.expires_at;
      RETURN true;
    END $$;`,
+  `CREATE TABLE jobfleet.rate (key varchar(255) PRIMARY KEY, points integer NOT NULL DEFAULT 0, expire bigint);
+   CREATE TABLE jobfleet.tag (
+     queue text COLLATE "C", flow text COLLATE "C", last float8 NOT NULL, PRIMARY KEY (queue, flow)) WITH (fillfactor = 50);
+   CREATE TABLE jobfleet.tag_queue (
+     queue text COLLATE "C" PRIMARY KEY, passed float8 NOT NULL DEFAULT 0, top integer NOT NULL DEFAULT 0);
+   CREATE FUNCTION jobfleet.next_tags(p_queue text, p_flows text[], p_costs float8[], p_highest float8)
+     RETURNS integer[] LANGUAGE plpgsql AS $$
+   DECLARE
+     v_passed float8;
+     v_tags integer[];
+   BEGIN
+     -- A tag that a crash takes away costs its flow a place; it is not worth a flush.
+     PERFORM set_config('synchronous_commit', 'off', true);
+     PERFORM pg_advisory_xact_lock(1245790791, hashtext(p_queue));
+     IF NOT EXISTS (SELECT FROM bullmq.job WHERE queue = p_queue AND state = 'waiting')
+        AND NOT EXISTS (SELECT FROM bullmq.job WHERE queue = p_queue AND state = 'delayed') THEN
+       DELETE FROM jobfleet.tag WHERE queue = p_queue;
+       DELETE FROM jobfleet.tag_queue WHERE queue = p_queue;
+     END IF;
+     SELECT passed INTO v_passed FROM jobfleet.tag_queue WHERE queue = p_queue;
+     WITH turn AS (
+       SELECT flow, place, sum(cost) OVER (PARTITION BY flow ORDER BY place) AS way
+         FROM unnest(p_flows, p_costs) WITH ORDINALITY AS t(flow, cost, place)),
+     given AS (
+       SELECT t.flow, t.place, least(p_highest, greatest(coalesce(v_passed, 0), coalesce(k.last, 0)) + t.way) AS tag
+         FROM turn t LEFT JOIN jobfleet.tag k ON k.queue = p_queue AND k.flow = t.flow),
+     kept AS (
+       INSERT INTO jobfleet.tag (queue, flow, last) SELECT p_queue, flow, max(tag) FROM given GROUP BY flow
+       ON CONFLICT (queue, flow) DO UPDATE SET last = EXCLUDED.last)
+     SELECT array_agg(ceil(tag)::integer ORDER BY place) INTO v_tags FROM given;
+     INSERT INTO jobfleet.tag_queue AS q (queue, top) VALUES (p_queue, (SELECT max(tag) FROM unnest(v_tags) tag))
+       ON CONFLICT (queue) DO UPDATE SET top = greatest(q.top, EXCLUDED.top);
+     RETURN v_tags;
+   END $$;
+   -- A tag above the highest one given is of a time before the queue was empty.
+   CREATE FUNCTION jobfleet.pass_tag(p_queue text, p_tag integer) RETURNS void LANGUAGE plpgsql AS $$
+   BEGIN
+     PERFORM set_config('synchronous_commit', 'off', true);
+     PERFORM pg_advisory_xact_lock(1245790791, hashtext(p_queue));
+     UPDATE jobfleet.tag_queue SET passed = p_tag WHERE queue = p_queue AND passed < p_tag AND top >= p_tag;
+     IF FOUND THEN
+       DELETE FROM jobfleet.tag WHERE queue = p_queue AND last <= p_tag;
+     END IF;
+   END $$;`,
 ];
 
 /**

@@ -6,6 +6,10 @@ import { batchAdds } from './batched-adds.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
+import { addInTurn } from './fairness.ts';
+import { postgresTags } from './fairness-postgres.ts';
+import { postgresLimiters } from './limiter.ts';
+import { batchPostgresEnds } from './postgres-batched-ends.ts';
 import { isLost, openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
@@ -33,6 +37,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   const flushes = new Set<() => Promise<void>>();
   const classes = createClasses({ factory: postgresFactory(pool, flushes, onError), removeOnComplete: false, onError });
   const control = postgresControl(pool, url, onError);
+  const tags = postgresTags(pool);
   let closing: Promise<void> | undefined;
   const close = async () => {
     await classes.close();
@@ -43,11 +48,16 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   };
   return {
     ...classes,
+    ...addInTurn(classes, tags),
     kind: options.kind,
     capabilities: capabilities[options.kind],
     // The delayed state keeps the job's place in the queue; BullMQ's way back to waiting would put it at the tail.
     handBack: (job, token) => job.moveToDelayed(Date.now(), token),
     records: postgresRecords(pool),
+    tags,
+    limiter: postgresLimiters(pool),
+    // A full disk is the operator's to watch; PostgreSQL does not know of it before it is there.
+    fullness: async () => undefined,
     control,
     failed: postgresFailed(pool),
     leaseConnection: { kind: 'postgres', url, schema: 'bullmq' },
@@ -104,6 +114,7 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
     if (listenName === undefined) batchAdds(backend);
     if (wants.withBlockingConnection === true) {
       claimInTurn(backend);
+      batchPostgresEnds(backend, pool, options.concurrency ?? 1);
       sweepToHead(backend);
       flushes.add(gatherMetrics(backend, pool, name, onError));
     }

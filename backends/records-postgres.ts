@@ -83,6 +83,11 @@ export async function sweepRecords(pool: Pool, limit: number): Promise<number> {
          SELECT ctid FROM jobfleet.${table} WHERE expires_at <= clock_timestamp() LIMIT $1))`,
       [limit],
     );
-  const swept = [await sweep('record'), await sweep('holder')];
+  const rates = pool.query(
+    `DELETE FROM jobfleet.rate WHERE ctid = ANY(ARRAY(
+       SELECT ctid FROM jobfleet.rate WHERE expire <= extract(epoch FROM clock_timestamp()) * 1000 LIMIT $1))`,
+    [limit],
+  );
+  const swept = [await sweep('record'), await sweep('holder'), await rates];
   return swept.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0);
 }

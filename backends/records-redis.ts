@@ -10,7 +10,9 @@ const nextVersion = `
   local version = math.max(tonumber(redis.call('HGET', KEYS[1], 'version') or '0') + 1, time[1] * 1000000 + time[2])
   version = string.format('%.0f', version)`;
 
+// A Redis that is full refuses a script whose first change takes memory, and jobs that run need their records to end.
 const store = `
+  redis.call('HDEL', KEYS[1], '')
   redis.call('HSET', KEYS[1], 'value', ARGV[1], 'version', version)
   if ARGV[2] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end`;
 

@@ -1,0 +1,99 @@
+/**
+ * Start-time fair queueing. A queue whose jobs are served in order of one number, its tag, shares its workers between
+ * flows (a tenant's jobs of one level): a job's tag is the flow's last tag, or the highest tag started if that is
+ * higher, plus the cost of the job. A flow with a backlog reaches far ahead, one that was idle starts at the front, and
+ * whatever waits is reached in the end, because tags only grow.
+ */
+import type { JobsOptions, Job as StoredJob } from 'bullmq';
+import type { Backend, NewJob } from './backend.ts';
+import { gather } from './gather.ts';
+
+/** What a job takes of its queue. */
+export interface Turn {
+  /** Tenant, and the level where it is not `normal`. */
+  readonly flow: string;
+  /** Greater than 0; half of it is half of the flow's way to the next tag. */
+  readonly cost: number;
+}
+
+/** Tags of one store. Nothing is kept for a flow whose tags have all been passed, nor for a queue that is empty. */
+export interface TagStore {
+  /** One tag each, in order, from 1 to `highestTag`. An empty queue (nothing waiting, nothing delayed) starts at 1 again. */
+  nextTags(queue: string, turns: readonly Turn[]): Promise<number[]>;
+  /** Jobs up to this tag have been started. */
+  passTag(queue: string, tag: number): Promise<void>;
+  /** The highest tag given since the queue was empty; 0 when none was. */
+  lastTag(queue: string): Promise<number>;
+}
+
+/**
+ * BullMQ's priorities end at 2^21 − 1. A million normal jobs without one moment in which the queue is empty reach this;
+ * from then on all get the same tag, and fairness rests until the queue is empty.
+ */
+export const highestTag = 2_000_000;
+
+/** Gives jobs that have a turn their tag on the way to the store; all others pass as they are. */
+export function addInTurn(stock: Pick<Backend, 'add' | 'addMany'>, tags: TagStore): Pick<Backend, 'add' | 'addMany'> {
+  const nextTag = gatherTags(tags);
+  return {
+    add: (queue, job) =>
+      job.turn === undefined
+        ? stock.add(queue, job)
+        : nextTag(queue, job.turn).then((tag) => stock.add(queue, tagged(job, tag))),
+    async addMany(queue, jobs) {
+      const turns = jobs.flatMap(({ turn }) => turn ?? []);
+      if (turns.length === 0) return stock.addMany(queue, jobs);
+      const given = await tags.nextTags(queue, turns);
+      let place = 0;
+      return stock.addMany(
+        queue,
+        jobs.map((job) => (job.turn === undefined ? job : tagged(job, given[place++]))),
+      );
+    },
+  };
+}
+
+function tagged(job: NewJob, priority: number | undefined): NewJob {
+  return priority === undefined ? job : { ...job, options: { ...job.options, priority } };
+}
+
+/** Adds of one queue that come together ask for their tags together. */
+function gatherTags(tags: TagStore): (queue: string, turn: Turn) => Promise<number> {
+  const byQueue = new Map<string, (turn: Turn) => Promise<number>>();
+  return (queue, turn) => {
+    const known = byQueue.get(queue);
+    if (known !== undefined) return known(turn);
+    const next = gather<Turn, number>({
+      most: 500,
+      mostWeight: 500,
+      weigh: () => 1,
+      lanes: 2,
+      send: (turns) => tags.nextTags(queue, turns),
+    });
+    byQueue.set(queue, next);
+    return next(turn);
+  };
+}
+
+/** What a level costs: high jobs pass normal ones 2 : 1 and low ones 8 : 1. */
+const costs = { high: 1, normal: 2, low: 8 } as const;
+
+/** `weight`: a tenant's share of the queue in relation to others, at least 1. */
+export function turnOf(tenant: string, level: keyof typeof costs = 'normal', weight = 1): Turn {
+  return { flow: level === 'normal' ? tenant : `${tenant} ${level}`, cost: costs[level] / Math.max(1, weight) };
+}
+
+/** A job that goes back to work takes its turn anew: the tag of its former life may be far behind, or far ahead. */
+export async function retag(tags: TagStore, queue: string, job: StoredJob): Promise<void> {
+  if (job.priority === 0) return;
+  const [priority] = await tags.nextTags(queue, [storedTurn(job.opts)]);
+  if (priority !== undefined) await job.changePriority({ priority });
+}
+
+function storedTurn(opts: JobsOptions): Turn {
+  const facts: unknown = Reflect.get(opts, 'jobfleet');
+  if (typeof facts !== 'object' || facts === null) return turnOf('-');
+  const tenant: unknown = Reflect.get(facts, 'tenant');
+  const level: unknown = Reflect.get(facts, 'level');
+  return turnOf(typeof tenant === 'string' ? tenant : '-', level === 'high' || level === 'low' ? level : 'normal');
+}
