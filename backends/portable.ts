@@ -1,15 +1,15 @@
 /** What a payload may be: exactly what every store gives back unchanged. Refused at the door, so that moving to another store never changes a job. */
+import { inlineLimitBytes } from '../runtime/payload-objects.ts';
 
 const maxDepth = 32;
 const maxKeys = 1_000;
-const maxBytes = 262_144;
 
 /**
  * The JSON text of a payload that every store gives back unchanged, or why there is none. A payload is a JSON object of
- * at most 256 KiB, 32 levels and 1,000 keys (elements of arrays count) without NUL, lone surrogates, or values JSON has
+ * at most `maxBytes` (256 KiB), 32 levels and 1,000 keys (elements of arrays count) without NUL, lone surrogates, or values JSON has
  * no word for. Key order is not kept by every store, and −0 comes back as 0.
  */
-export function portableJson(payload: unknown): string | { readonly problem: string } {
+export function portableJson(payload: unknown, maxBytes = inlineLimitBytes): string | { readonly problem: string } {
   if (!isPlainObject(payload)) return { problem: `The payload must be a JSON object, got ${kindOf(payload)}` };
   // On the path of every job: a walk over the shape that builds no text and stops at the first doubt, then one look at
   // the text that is stored anyway. JSON writes NUL and lone surrogates as \u escapes, and hardly anything else.

@@ -1,5 +1,6 @@
 /** One dead letter back to work, or the reason why not. */
 import type { Job as StoredJob } from 'bullmq';
+import { pointerOf } from '../runtime/payload-objects.ts';
 import type { Backend } from './backend.ts';
 import { mergePatch } from './merge-patch.ts';
 import { noteRedrive, readHistory } from './run-record.ts';
@@ -48,8 +49,15 @@ export async function redriveOne(
   const job = await deadJob(backend, queue, id);
   if (job === undefined)
     return refuse('GONE', `${id} is no dead letter of ${queue}: it was redriven, discarded or expired`);
+  const isElsewhere = pointerOf(queue, id, job.data) !== undefined;
+  if (isElsewhere && options.patch !== undefined)
+    return refuse(
+      'PAYLOAD_INVALID',
+      `${id} keeps its payload in the object store, where no patch reaches it; ${instead}`,
+    );
   const payload: unknown = options.patch === undefined ? job.data : mergePatch(job.data, options.patch);
-  const problem = checkPayload(queue, payload);
+  // One that is kept elsewhere is checked by the worker that fetches it.
+  const problem = isElsewhere ? undefined : checkPayload(queue, payload);
   if (problem !== undefined) return refuse('PAYLOAD_INVALID', problem);
   const twin = await twinOf(backend, queue, job);
   if (twin !== undefined) return refuse('NEWER_TWIN', `${twin} does the same work and has not ended`);
@@ -70,6 +78,8 @@ export async function redriveOne(
   }
   return { state: 'redriven', id, queue, run };
 }
+
+const instead = 'redrive it without a patch, or enqueue a corrected one and discard it';
 
 /** The stored job while it is a dead letter. */
 export async function deadJob(

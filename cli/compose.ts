@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { startKeeper } from '../backends/keeper.ts';
 import { openBackend } from '../backends/open.ts';
+import { payloadSweep } from '../backends/payload-sweep.ts';
 import { retentionChores } from '../backends/retention.ts';
 import { BackendError } from '../backends/unreachable.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
@@ -56,6 +57,7 @@ export async function openParts(
     instance: `${hostname()}-${process.pid}-${randomUUID()}`,
     chores: [
       ...backend.chores,
+      payloadSweep({ backend, objects, queues }),
       ...retentionChores({
         backend,
         queues,
@@ -75,7 +77,7 @@ export async function openParts(
     registry,
     backend,
     objects,
-    client: createClient({ backend, registry, metrics }),
+    client: createClient({ backend, registry, metrics, objects }),
     close: async () => {
       await keeper.close();
       await objects.close();

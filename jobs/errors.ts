@@ -50,6 +50,8 @@ export const jobCodes = {
   NO_SPACE: 'The disk was full; retried.',
   PAYLOAD_INVALID:
     'The payload does not match the schema of the job type. Fix the producer, then redrive with a patch or discard.',
+  PAYLOAD_LOST:
+    'The payload is kept in the object store (over 256 KiB) and is missing there or was altered. Restore the object and redrive, or enqueue it again and discard.',
   RESULT_INVALID: 'The handler returned something its own result schema refuses: a bug of the handler.',
   SANDBOX_CRASH:
     'The child process ended without an answer, broke the protocol, flooded its output or started too many processes. Run again once, alone.',

@@ -9,9 +9,12 @@ import type { Backend, JobFacts, NewJob, RecordEntry } from '../backends/backend
 import { portableJson } from '../backends/portable.ts';
 import type { Enqueued, EnqueueOptions, Job } from '../jobs/define.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
+import { inlineLimitBytes } from '../runtime/payload-objects.ts';
 import { fingerprint } from './canonical.ts';
 import { ProducerError, parseOrRefuse } from './errors.ts';
 import { readId } from './ids.ts';
+import { addLarge, addManyLarge, isLarge } from './offload.ts';
 
 const dayMs = 86_400_000;
 const idempotencyTtlMs = dayMs;
@@ -57,12 +60,14 @@ export interface Prepared {
 interface AcceptParts {
   readonly backend: Backend;
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'> | undefined;
+  /** Where payloads over 256 KiB go; needed only when `prepare` let one pass. */
+  readonly objects?: ObjectStore | undefined;
 }
 
 /** Most jobs come without options. */
 export const none: EnqueueOptions = Object.freeze({});
 
-/** Throws `INVALID`, `TOO_LARGE` or `TOO_DEEP` with the path of each problem; touches no store. `where` is put before each path. */
+/** Throws `INVALID`, `TOO_LARGE` or `TOO_DEEP` with the path of each problem; touches no store. `where` is put before each path, `limitBytes` bounds the payload. */
 export function prepare(
   job: Job,
   id: string,
@@ -70,6 +75,7 @@ export function prepare(
   options: EnqueueOptions,
   now: number,
   where = '',
+  limitBytes = inlineLimitBytes,
 ): Prepared {
   const checked = options === none ? none : parseOrRefuse(ownOptions, options, `${where}options`);
   if (checked.startBy !== undefined && Date.parse(checked.startBy) <= now + (checked.delayMs ?? 0)) {
@@ -80,7 +86,7 @@ export function prepare(
   }
   const payload: unknown = parseOrRefuse(job.payload, input, `${where}payload`);
   // What is stored, not what came: a schema may fill and change fields, and strict ones drop nothing that was there.
-  const json = jsonOf(payload, where);
+  const json = jsonOf(payload, where, limitBytes);
   const { idempotencyKey: _key, tenant = '-', ...rest } = checked;
   return {
     job,
@@ -96,8 +102,8 @@ export function prepare(
   };
 }
 
-function jsonOf(payload: unknown, where: string): string {
-  const json = portableJson(payload);
+function jsonOf(payload: unknown, where: string, limitBytes: number): string {
+  const json = portableJson(payload, limitBytes);
   if (typeof json === 'string') return json;
   const message = json.problem;
   const code = /has \d+ bytes/.test(message)
@@ -173,7 +179,8 @@ async function confirm(parts: AcceptParts, key: string, entry: RecordEntry, valu
 
 async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: AcceptParts): Promise<Enqueued> {
   const own = id === prepared.id ? prepared : { ...prepared, id, acceptedAt: createdAt(prepared, id) };
-  const stored = await parts.backend.add(prepared.job.name, newJob(own));
+  const queue = prepared.job.name;
+  const stored = await (isLarge(own) ? addLarge(queue, newJob(own), parts) : parts.backend.add(queue, newJob(own)));
   return counted(prepared, stored, isRepeat || stored !== id, parts);
 }
 
@@ -207,7 +214,9 @@ function answer(prepared: Prepared, id: string, duplicate: boolean): Enqueued {
 export async function acceptBulk(prepared: readonly Prepared[], parts: AcceptParts): Promise<Enqueued[]> {
   const [first] = prepared;
   if (first === undefined) return [];
-  const stored = await parts.backend.addMany(first.job.name, prepared.map(newJob));
+  const jobs = prepared.map(newJob);
+  const queue = first.job.name;
+  const stored = await (jobs.some(isLarge) ? addManyLarge(queue, jobs, parts) : parts.backend.addMany(queue, jobs));
   return prepared.map((one, index) => {
     const id = stored[index] ?? one.id;
     return counted(one, id, id !== one.id, parts);

@@ -11,11 +11,15 @@ import { openBackend } from '../backends/open.ts';
 import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
+import { openObjectStore } from '../runtime/open-object-store.ts';
+import { inlineLimitBytes, offloadedLimitBytes } from '../runtime/payload-objects.ts';
 import { accept, acceptBulk, none, type Prepared, prepare } from './accept.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
 import { ProducerError } from './errors.ts';
-import { createIds, readId } from './ids.ts';
+import { createIds } from './ids.ts';
 import { type JobStatus, readStatus } from './job-status.ts';
+import { storedId, typeOf } from './stored-id.ts';
 
 export { ProducerError } from './errors.ts';
 export type { JobStatus } from './job-status.ts';
@@ -24,6 +28,8 @@ export interface ClientParts {
   readonly backend: Backend;
   readonly registry: Registry;
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'>;
+  /** With it `enqueue` and `enqueueMany` take payloads of up to 10 MiB: what is over 256 KiB is kept there, beside the job. The workers' own. */
+  readonly objects?: ObjectStore;
   /** Epoch ms; default the wall clock. */
   readonly now?: () => number;
 }
@@ -62,13 +68,22 @@ export function createClient(parts: ClientParts): Client {
   const newId = createIds(() => at);
   const { backend, registry } = parts;
 
-  const enqueueNamed: Client['enqueueNamed'] = async (type, payload, options) => {
+  // Payloads nobody checked come over HTTP or from the board, whose bodies end at 256 KiB.
+  const enqueueNamed: Client['enqueueNamed'] = (type, payload, options) =>
+    enqueueUpTo(inlineLimitBytes, type, payload, options);
+  const largest = parts.objects === undefined ? inlineLimitBytes : offloadedLimitBytes;
+  const enqueueUpTo = async (
+    limitBytes: number,
+    type: string,
+    payload: unknown,
+    options: Parameters<Client['enqueueNamed']>[2],
+  ): Promise<Enqueued> => {
     const job = registry.find(type);
     if (job === undefined) throw unknownType(type, registry);
     const { route = job.name, ...rest }: EnqueueOptions & { readonly route?: string } = options ?? none;
     at = now();
     const answer = await accept(
-      prepare(job, newId(job.name), payload, options === undefined ? none : rest, at),
+      prepare(job, newId(job.name), payload, options === undefined ? none : rest, at, '', limitBytes),
       route,
       parts,
     );
@@ -80,23 +95,23 @@ export function createClient(parts: ClientParts): Client {
     return stored === undefined ? answer : { ...answer, status: stored.status };
   };
   const queueOf = (id: string): string | undefined => {
-    const type = readId(id)?.type;
+    const type = typeOf(id);
     return type !== undefined && registry.jobs.has(type) ? type : undefined;
   };
   const status: Client['status'] = async (id, tenant) => {
     const queue = queueOf(id);
     if (queue === undefined) return undefined;
-    const found = await readStatus(backend, queue, id);
+    const found = await readStatus(backend, queue, await storedId(backend, queue, id));
     return tenant === undefined || found?.tenant === tenant ? found : undefined;
   };
   return {
-    enqueue: (job, payload, options) => enqueueNamed(job.name, payload, options),
-    enqueueMany: async (job, items) => storeMany(prepareMany(job, items, newId, now()), parts),
+    enqueue: (job, payload, options) => enqueueUpTo(largest, job.name, payload, options),
+    enqueueMany: async (job, items) => storeMany(prepareMany(job, items, newId, now(), largest), parts),
     enqueueNamed,
     status,
     cancel: async (id, tenant) => {
       const found = await status(id, tenant);
-      return found === undefined ? undefined : cancelJob(backend, found.queue, id);
+      return found === undefined ? undefined : cancelJob(backend, found.queue, await storedId(backend, found.queue, id));
     },
   };
 }
@@ -107,12 +122,13 @@ function prepareMany<J extends Job>(
   items: readonly Item<J>[],
   newId: (type: string) => string,
   now: number,
+  limitBytes: number,
 ): Prepared[] {
   if (items.length > itemsAtOnce) {
     throw new ProducerError('INVALID', `At most ${itemsAtOnce} items a call, got ${items.length}`);
   }
   return items.map((item, index) =>
-    prepare(job, newId(job.name), item.payload, item.options ?? {}, now, `items.${index}.`),
+    prepare(job, newId(job.name), item.payload, item.options ?? {}, now, `items.${index}.`, limitBytes),
   );
 }
 
@@ -140,7 +156,8 @@ export function unknownType(type: string, registry: Registry): ProducerError {
 
 /**
  * A client with a store of its own, for a service that only enqueues: `QUEUE_URL` (default `embedded`, relative to the
- * working directory). Close it when done. `onError` hears of connections that fail in the background; default: nobody,
+ * working directory). With `STORAGE_URL`, which must be the workers' own, payloads of up to 10 MiB are taken. Close it
+ * when done. `onError` hears of connections that fail in the background; default: nobody,
  * because every call that meets one throws by itself.
  */
 export async function openClient(
@@ -152,5 +169,18 @@ export async function openClient(
     onError: options.onError ?? (() => undefined),
     connections: 2,
   });
-  return { ...createClient({ backend, registry }), close: () => backend.close() };
+  try {
+    const storageUrl = env['STORAGE_URL'];
+    const objects = storageUrl && (await openObjectStore(storageUrl, { baseDir: process.cwd(), environment: env }));
+    return {
+      ...createClient({ backend, registry, ...(objects ? { objects } : {}) }),
+      close: async () => {
+        if (objects) await objects.close();
+        await backend.close();
+      },
+    };
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
 }

@@ -19,7 +19,7 @@ export const producerCodes = {
   RANGE: { status: 416, title: 'Range not satisfiable', help: 'The range starts behind the end of the object.' },
   TIMEOUT: { status: 408, title: 'Request too slow', help: 'The body did not arrive in time.' },
   TOO_DEEP: { status: 400, title: 'Too deep', help: 'At most 32 levels and 1,000 keys and elements.' },
-  TOO_LARGE: { status: 413, title: 'Too large', help: 'At most 256 KiB; upload large inputs with POST /v1/uploads.' },
+  TOO_LARGE: { status: 413, title: 'Too large', help: 'At most 256 KiB; upload large inputs with POST /v1/uploads. The client library takes 10 MiB with STORAGE_URL.' },
   UNAUTHENTICATED: { status: 401, title: 'Unauthenticated', help: 'Send "Authorization: Bearer <key>".' },
   UNAVAILABLE: {
     status: 503,

@@ -3,8 +3,10 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { outsideId } from '../backends/slot-id.ts';
 import type { Job, OpenHandler } from '../jobs/define.ts';
 import { giveUp, retry } from '../jobs/errors.ts';
+import { fetchPayload, PayloadLostError, type PayloadPointer, pointerOf } from '../runtime/payload-objects.ts';
 import { type AttemptFacts, createContext, type Services } from './context.ts';
 import type { Running } from './running.ts';
 import type { NoteSink } from './services/notes.ts';
@@ -52,22 +54,24 @@ export class Handling {
     const { claim } = this.#running;
     const { job } = this.#parts;
     const facts: AttemptFacts = {
-      id: claim.id,
+      id: outsideId(claim.queue, claim.id),
       tenant: claim.tenant,
       attempt: claim.attempt,
       maxAttempts: claim.maxAttempts,
       fence: claim.fence,
     };
+    const pointer = pointerOf(claim.queue, claim.id, claim.payload);
+    const payload = pointer === undefined ? claim.payload : await this.#fetchPayload(pointer);
     if (alone || job.policy.isolation === 'child') {
       const pool = await this.#parts.children();
       const makeServices = (path: string): Services => this.#makeServices(facts, () => path);
       const attempt = { facts, signal: this.#running.signal, policy: job.policy };
-      return parseResult(job, await pool.run(job.name, claim.payload, makeServices, attempt));
+      return parseResult(job, await pool.run(job.name, payload, makeServices, attempt));
     }
     const handler = await this.#parts.handler();
     const folder = (): string => this.#makeFolder();
     const services = this.#makeServices(facts, folder);
-    return handler.run(claim.payload, createContext(facts, services, { folder, signal: () => this.#running.signal }));
+    return handler.run(payload, createContext(facts, services, { folder, signal: () => this.#running.signal }));
   }
 
   /** Whether there is anything to close; saves an await where there is not. */
@@ -81,6 +85,18 @@ export class Handling {
       await this.#services?.close(isDone);
     } finally {
       if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 });
+    }
+  }
+
+  /** The store may answer later; what it answers must be what the producer stored. */
+  async #fetchPayload(pointer: PayloadPointer): Promise<unknown> {
+    try {
+      return await fetchPayload(this.#parts.services.objects, pointer, this.#running.signal);
+    } catch (error) {
+      this.#running.signal.throwIfAborted();
+      if (error instanceof PayloadLostError) throw giveUp('PAYLOAD_LOST', error.message, { cause: error });
+      const reason = error instanceof Error ? error.message : String(error);
+      throw retry('NETWORK', `The object store that keeps the payload did not answer: ${reason}`, 0, { cause: error });
     }
   }
 

@@ -8,8 +8,8 @@ import { JobError, type Verdict } from '../../jobs/errors.ts';
 
 /** Bytes of one line from a child, its newline not counted. */
 export const lineLimitBytes = 64 * 1024;
-/** Bytes of one line to a child: payloads are at most 256 KiB, escapes and the declared variables come on top. */
-export const initLimitBytes = 4 * 1024 * 1024;
+/** Bytes of one line to a child: payloads are at most 10 MiB, the declared variables come on top. */
+export const initLimitBytes = 12 * 1024 * 1024;
 
 const text = (max: number) => z.string().transform((value) => value.slice(0, max));
 const key = z.string().max(1_024);
