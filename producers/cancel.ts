@@ -7,8 +7,11 @@ import type { Backend } from '../backends/backend.ts';
 import { tenantOf } from '../backends/find.ts';
 import { cancelKey, outsideState, readStatus } from './job-status.ts';
 
-/** `cancelled`: it was queued and is gone. `cancelling`: it runs, its handler is being told. `ended`: too late, nothing was done. */
-export type CancelAnswer = 'cancelled' | 'cancelling' | 'ended';
+/**
+ * `cancelled`: it was queued and is gone. `cancelling`: it runs, its handler is being told. `ended`: too late, nothing was
+ * done. `scheduled`: the next tick of a schedule, which makes the one after it: nothing was done, pause the schedule.
+ */
+export type CancelAnswer = 'cancelled' | 'cancelling' | 'ended' | 'scheduled';
 
 const ttlMs = 24 * 3_600_000;
 
@@ -20,6 +23,7 @@ export async function cancelJob(backend: Backend, queue: string, id: string): Pr
     return (await readStatus(backend, queue, id))?.status === 'cancelled' ? 'cancelled' : undefined;
   }
   if (state === 'completed' || state === 'failed') return 'ended';
+  if (job.repeatJobKey !== undefined && job.attemptsStarted === 0 && state !== 'active') return 'scheduled';
   const note = { at: await backend.now(), tenant: tenantOf(job), maxAttempts: job.opts.attempts ?? 1 };
   await backend.records.putIfAbsent(cancelKey(queue, id), JSON.stringify(note), ttlMs);
   if (state !== 'active' && (await removed(job))) return 'cancelled';

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { tenantOf } from '../backends/find.ts';
 import { readFailure } from '../backends/signature.ts';
+import { outsideId } from '../backends/slot-id.ts';
 import { maskText } from '../runtime/mask.ts';
 import { readId } from './ids.ts';
 
@@ -64,7 +65,7 @@ export function describeJob(job: StoredJob, status: JobState, interruptions: num
   const failed = status !== 'completed' && job.failedReason !== undefined && job.failedReason !== '';
   const failure = failed ? readFailure(job.failedReason) : undefined;
   return {
-    id: job.id ?? '',
+    id: outsideId(job.queueName, job.id ?? ''),
     type: job.queueName,
     queue: job.queueName,
     tenant: tenantOf(job),
@@ -110,7 +111,7 @@ function describeCancelled(
   interruptions: number,
 ): JobStatus {
   return {
-    id,
+    id: outsideId(queue, id),
     type: queue,
     queue,
     tenant: note.tenant,

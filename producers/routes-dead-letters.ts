@@ -1,6 +1,7 @@
 /** `/v1/dead-letters`: what failed for good, grouped; put back to work, or thrown away. */
 import { z } from 'zod';
 import type { BulkReport, DeadLetterFilter, DeadLetters } from '../backends/dead-letters.ts';
+import { outsideId } from '../backends/slot-id.ts';
 import type { Registry } from '../jobs/registry.ts';
 import { maskText } from '../runtime/mask.ts';
 import { tenantRule } from './accept.ts';
@@ -9,6 +10,7 @@ import { ProducerError } from './errors.ts';
 import type { Credential } from './keys.ts';
 import { visibleTenant } from './login.ts';
 import { type Answer, defineRoute, noBody, nothing, type Route } from './route.ts';
+import { storedIds } from './stored-id.ts';
 
 const time = z.iso.datetime({ offset: true });
 const filterFields = {
@@ -93,6 +95,7 @@ function listRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
       const page = await deadLetters.list(selection(registry, rest, credential), place).catch(refuseCursor);
       const items = page.letters.map((one) => ({
         ...one,
+        id: outsideId(one.queue, one.id),
         message: maskText(one.message),
         createdAt: new Date(one.createdAt).toISOString(),
         failedAt: new Date(one.failedAt).toISOString(),
@@ -124,7 +127,7 @@ function groupsRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
         oldestAt: new Date(oldestAt).toISOString(),
         newestAt: new Date(newestAt).toISOString(),
         sample: maskText(example.message),
-        sampleId: example.id,
+        sampleId: outsideId(group.queue, example.id),
       }));
       return { status: 200, body: { groups: shown, complete } };
     },
@@ -179,14 +182,19 @@ function selection(registry: Registry, given: Filter, credential: Credential): D
     ...(visible === undefined ? {} : { tenant: visible }),
     ...(code === undefined ? {} : { code }),
     ...(signature === undefined ? {} : { signature }),
-    ...(ids === undefined ? {} : { ids }),
+    ...(ids === undefined ? {} : { ids: ids.flatMap(storedIds) }),
     ...(from === undefined ? {} : { from: Date.parse(from) }),
     ...(to === undefined ? {} : { to: Date.parse(to) }),
   };
 }
 
 function reported({ matched, done, refused, complete }: BulkReport): Answer {
-  const shown = refused.map(({ id, queue, reason, message }) => ({ id, queue, reason, message: maskText(message) }));
+  const shown = refused.map(({ id, queue, reason, message }) => ({
+    id: outsideId(queue, id),
+    queue,
+    reason,
+    message: maskText(message),
+  }));
   return { status: 200, body: { matched, done, refused: shown, complete } };
 }
 

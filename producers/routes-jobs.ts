@@ -6,7 +6,7 @@ import type { Enqueued } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { enqueueOptions } from './accept.ts';
-import { type Client, unknownType } from './client.ts';
+import type { Client } from './client.ts';
 import { ProducerError } from './errors.ts';
 import { describeJob, interruptionsOf, type JobStatus, runKey } from './job-status.ts';
 import { visibleTenant } from './login.ts';
@@ -250,6 +250,8 @@ function cancelRoute({ client }: JobRouteParts): Route {
     handle: async ({ params: { id }, credential }) => {
       const cancelled = await client.cancel(id, visibleTenant(credential));
       if (cancelled === undefined) throw notFound();
+      if (cancelled === 'scheduled')
+        throw new ProducerError('CONFLICT', 'This is the next tick of a schedule; pause the schedule instead.');
       if (cancelled === 'ended') throw new ProducerError('CONFLICT', 'The job has ended; there is nothing to cancel.');
       const body = { id, status: cancelled, links: linksOf(id) };
       return { status: cancelled === 'cancelled' ? 200 : 202, body };
