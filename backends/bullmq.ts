@@ -14,15 +14,20 @@ import {
   QueueEvents,
   type RedisQueueBackend,
   Worker,
+  type WorkerOptions,
 } from 'bullmq';
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
 import { tickAfter } from './ticks.ts';
 import { metricPoints, watchClaims } from './watched.ts';
 
+/** What BullMQ's classes hand down to their store; the last four are a worker's. */
+export type StoreSettings = QueueBaseOptions &
+  Partial<Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'metrics' | 'name'>>;
+
 /** One `IQueueBackend` per BullMQ object. `blocking`: an event reader; `withBlockingConnection`: a worker. */
 export type StoreFactory = (
   name: string,
-  options: QueueBaseOptions,
+  options: StoreSettings,
   wants: { readonly blocking?: boolean; readonly withBlockingConnection?: boolean },
 ) => IQueueBackend;
 

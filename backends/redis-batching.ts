@@ -2,7 +2,8 @@
  * What we replace on BullMQ's Redis backend so that calls share script calls: adds where jobs are added, completions
  * where they are run. Keys, fields, states and events stay BullMQ's, so other BullMQ programs work on the same queues.
  */
-import type { QueueBaseOptions, RedisQueueBackend, WorkerOptions } from 'bullmq';
+import type { RedisQueueBackend } from 'bullmq';
+import type { StoreSettings } from './bullmq.ts';
 import { batchRedisAdds } from './redis-batched-adds.ts';
 import { batchRedisEnds } from './redis-batched-ends.ts';
 import type { ScriptLine } from './redis-script.ts';
@@ -11,7 +12,7 @@ import type { ScriptLine } from './redis-script.ts';
 export function batchRedis(
   backend: RedisQueueBackend,
   line: ScriptLine,
-  settings: QueueBaseOptions & Partial<Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'metrics' | 'name'>>,
+  settings: StoreSettings,
   wants: { readonly blocking?: boolean; readonly withBlockingConnection?: boolean },
 ): void {
   if (wants.blocking === true) return;

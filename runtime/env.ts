@@ -39,6 +39,10 @@ export const commonEnv = z.object({
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
     .describe('least level that is logged'),
+  REDIS_BATCHING: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe('`off`: adds and completions on Redis each take a script call of their own, as BullMQ does it'),
   SHUTDOWN_MS: z.coerce
     .number()
     .int()
