@@ -29,13 +29,8 @@ const openRun = z.object({
 });
 export type OpenRun = z.output<typeof openRun>;
 
-const ended = z.object({
-  slot: z.number(),
-  id: z.string(),
-  /** `skipped: <why>` where the tick did not run. */
-  outcome: z.string(),
-  at: z.number(),
-});
+const ended = z.object({ slot: z.number(), id: z.string(), outcome: z.string(), at: z.number() });
+const skipped = z.object({ slot: z.number(), reason: z.string(), at: z.number() });
 
 const scheduleRecord = z.object({
   /** Null once a release removed it; absent when nobody ever declared it. */
@@ -46,13 +41,17 @@ const scheduleRecord = z.object({
   slot: z.number().optional(),
   /** Let to run and not ended, the oldest first; the first one has its turn. */
   open: z.array(openRun).default([]),
-  /** The newest slot that is over. */
+  /** The newest run that is over: `done`, `dead`, `cancelled`, or `gone` when its job was removed. */
   last: ended.optional(),
+  /** The newest tick that did not run, and why. */
+  skipped: skipped.optional(),
 });
 export type ScheduleRecord = z.output<typeof scheduleRecord>;
 
 export const noSchedule: ScheduleRecord = { release: '0', open: [] };
 
+/** A tick later than this was missed (`missed: 'skip'`) and is an alert. */
+export const lateAfterMs = 60_000;
 const removedTtlMs = 45 * 86_400_000;
 const mostTries = 50;
 

@@ -14,6 +14,7 @@ import {
   changeRecord,
   changeTypes,
   type Declaration,
+  lateAfterMs,
   readRecord,
   type ScheduleRecord,
   scheduledTypes,
@@ -53,8 +54,6 @@ export interface Schedules {
   readonly chore: Chore;
 }
 
-/** A tick later than this was missed (`missed: 'skip'`) and is an alert. */
-export const lateAfterMs = 60_000;
 /** A tick this late should have been promoted; then it is worth a look whether its job is still there. */
 const graceMs = 5_000;
 const skewMs = 2_000;

@@ -17,6 +17,7 @@ import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
+import { keepSchedules } from './keep-schedules.ts';
 
 export interface Parts {
   readonly env: z.output<typeof commonEnv>;
@@ -52,12 +53,15 @@ export async function openParts(
   ]);
   const queues = [...registry.jobs.keys()];
   watchQueues(metrics, backend, queues);
+  const instance = `${hostname()}-${process.pid}-${randomUUID()}`;
+  const schedules = keepSchedules({ backend, registry, metrics, log, instance, release: version });
   const keeper = startKeeper({
     records: backend.records,
-    instance: `${hostname()}-${process.pid}-${randomUUID()}`,
+    instance,
     chores: [
       ...backend.chores,
       payloadSweep({ backend, objects, queues }),
+      schedules.chore,
       ...retentionChores({
         backend,
         queues,
@@ -79,6 +83,7 @@ export async function openParts(
     objects,
     client: createClient({ backend, registry, metrics, objects }),
     close: async () => {
+      await schedules.atBoot;
       await keeper.close();
       await objects.close();
       await backend.close();

@@ -125,6 +125,26 @@ function deadLetterCommands(program: Command): void {
     );
 }
 
+function scheduleCommands(program: Command): void {
+  const schedules = program.command('schedules').description('what runs by itself, and when');
+  remote(schedules.command('list', { isDefault: true }))
+    .description('rules in words, the next three runs, the last run and its outcome')
+    .action(async (flags: object) => (await import('./schedules.ts')).listSchedules(flags));
+  remote(schedules.command('run <type>'))
+    .description('one run now; the ticks stay as they are')
+    .action(async (type: string, flags: object) => (await import('./schedules.ts')).runSchedule(type, flags));
+  remote(schedules.command('pause <type>'))
+    .description('skip its ticks until it is resumed, also after a deploy')
+    .requiredOption('--reason <text>', 'why, for whoever looks next')
+    .option('--by <name>', 'who wants it (default: the user of this shell)')
+    .action(async (type: string, flags: { readonly reason: string }) =>
+      (await import('./schedules.ts')).pauseSchedule(type, flags),
+    );
+  remote(schedules.command('resume <type>'))
+    .description('run again from the next tick on')
+    .action(async (type: string, flags: object) => (await import('./schedules.ts')).resumeSchedule(type, flags));
+}
+
 function machineCommands(program: Command): void {
   program
     .command('doctor')
@@ -151,6 +171,7 @@ async function main(): Promise<void> {
   roots(program);
   jobCommands(program);
   deadLetterCommands(program);
+  scheduleCommands(program);
   machineCommands(program);
   await program.parseAsync();
 }

@@ -11,6 +11,7 @@
  *   interruption  a run that ended for no fault of the job: deploy, crash, lost lease; counted apart
  *   outcome       done, retry, later or dead: what decide() made of an attempt
  *   dead letter   a job whose outcome is dead; it stays until redriven or discarded
+ *   schedule      a cron rule that creates jobs; each of its ticks is one slot, and a slot runs once
  *   tenant        on whose behalf a job runs
  *   once-record   proof that an effect of a job has happened
  *
@@ -21,6 +22,7 @@ import { z } from 'zod';
 import { giveUp } from './errors.ts';
 import { defaultPolicy, type Policy } from './policy.ts';
 import type { JobObjects, LogLevel } from './ports.ts';
+import type { Schedule } from './schedule.ts';
 
 export interface Job<Name extends string = string, P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
   /** kebab-case, equal to the folder's name; also the queue's name. */
@@ -32,6 +34,8 @@ export interface Job<Name extends string = string, P extends z.ZodType = z.ZodTy
   readonly payload: P;
   readonly result: R;
   readonly policy: Policy;
+  /** Jobs of this type that come by themselves. */
+  readonly schedule?: Schedule<z.input<P>>;
   /** While a job with the same key is queued or running, enqueue answers with it (`duplicate: true`) and stores nothing. */
   uniqueKey?(payload: z.output<P>): string;
 }

@@ -47,6 +47,11 @@ export async function loadRegistry(root: URL = new URL('.', import.meta.url)): P
       problems.push(`jobs/${folder}/job.ts is named "${job.name}"; name and folder must be equal`);
     if (!nameRule.test(job.name)) problems.push(`jobs/${folder}: the name must be kebab-case`);
     for (const problem of policyProblems(job.policy)) problems.push(`jobs/${folder}: ${problem}`);
+    if (job.schedule !== undefined) {
+      // With its parser only where there is something to parse.
+      const { scheduleProblems } = await import('./schedule.ts');
+      for (const problem of scheduleProblems(job)) problems.push(`jobs/${folder}: ${problem}`);
+    }
     jobs.set(job.name, job);
   }
   for (const job of jobs.values()) {

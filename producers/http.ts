@@ -18,6 +18,7 @@ import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
 import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
 import { queueRoutes } from './routes-queues.ts';
+import { scheduleRoutes } from './routes-schedules.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 
 export interface ApiOptions extends JobRouteParts, DeadLetterRouteParts {
@@ -37,6 +38,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     ...jobRoutes(options),
     ...deadLetterRoutes(options),
     ...queueRoutes(options),
+    ...scheduleRoutes(options),
     ...uploadRoutes({ objects: options.objects, links: options.links, maxBytes: options.uploadMaxBytes }),
   ];
   readBodiesStrictly(app);

@@ -47,6 +47,10 @@ export interface Metrics {
   readonly jobsCompleted: Counter<'queue'>;
   readonly jobsFailed: Counter<'queue'>;
   readonly deadLettersExpired: Counter<'queue'>;
+  /** How late the next tick of a schedule is; set by the process that keeps the schedules. */
+  readonly scheduleLate: Gauge<'schedule'>;
+  /** Ticks that did not run. `reason`: duplicate, late, overlap, paused, removed. */
+  readonly scheduleSkipped: Counter<'schedule' | 'reason'>;
   readonly httpDuration: Histogram<'route' | 'status'>;
   /** Requests answered 429, by what was limited: `address` (before the login). */
   readonly rateLimited: Counter<'tenant_class'>;
@@ -98,6 +102,13 @@ function createCounters(registers: Registry[]) {
     jobsCompleted: counter('bullmq_job_completed_total', 'Jobs completed by this process.', ['queue']),
     jobsFailed: counter('bullmq_job_failed_total', 'Jobs that became dead letters in this process.', ['queue']),
     deadLettersExpired: counter('jobfleet_dead_letters_expired_total', 'Dead letters removed by retention.', ['queue']),
+    scheduleLate: new Gauge({
+      name: 'jobfleet_schedule_late_seconds',
+      help: 'How late the next tick of a schedule is.',
+      labelNames: ['schedule'],
+      registers,
+    }),
+    scheduleSkipped: counter('jobfleet_schedule_skipped_total', 'Ticks that did not run.', ['schedule', 'reason']),
     httpDuration: histogram(
       'jobfleet_http_request_duration_seconds',
       'HTTP requests by route pattern.',

@@ -7,9 +7,13 @@ import { giveUp, type JobError } from '../jobs/errors.ts';
 import type { Policy } from '../jobs/policy.ts';
 import type { Claim } from './claim.ts';
 import { type Interruptions, readRun, runKey, type StoredRun } from './interruptions.ts';
+import type { SkipReason } from './slot-rules.ts';
 
 export type Admission =
-  | { readonly state: 'run'; readonly alone: boolean }
+  /** `isRedriven`: it was a dead letter before. */
+  | { readonly state: 'run'; readonly alone: boolean; readonly isRedriven?: boolean }
+  /** A tick of a schedule that is not to run; its job completes. */
+  | { readonly state: 'skipped'; readonly reason: SkipReason }
   | { readonly state: 'cancelled' }
   | { readonly state: 'refused'; readonly error: JobError };
 
@@ -51,5 +55,6 @@ export async function admitAgain(
   const run: StoredRun | undefined = stored === undefined ? undefined : readRun(stored.value);
   const admission = admitFresh(claim, policy, now, run?.redrivenAt);
   if (admission.state !== 'run') return admission;
-  return { state: 'run', alone: await parts.interruptions.seen(claim, run) };
+  const alone = await parts.interruptions.seen(claim, run);
+  return { state: 'run', alone, ...(run?.redrivenAt === undefined ? {} : { isRedriven: true }) };
 }

@@ -11,6 +11,8 @@ import type { Claim } from './claim.ts';
 import { decide, type Outcome } from './decide.ts';
 import type { InterruptionCause, Interruptions } from './interruptions.ts';
 import type { Answer, Running } from './running.ts';
+import type { SkipReason } from './slot-rules.ts';
+import type { Slots } from './slots.ts';
 
 /** What `decide()` made of an attempt, and the two ends that are not its business. */
 export type AttemptOutcome =
@@ -23,6 +25,8 @@ export interface Ended {
   readonly outcome: AttemptOutcome;
   readonly result?: unknown;
   readonly error?: Error;
+  /** A tick of a schedule that was not run, and why; the outcome is done. */
+  readonly skipped?: SkipReason;
   /** From admission to answer; 0 when it was not admitted. */
   readonly durationMs: number;
 }
@@ -31,6 +35,8 @@ export interface AttemptParts {
   readonly job: Job;
   readonly records: RecordStore;
   readonly interruptions: Interruptions;
+  /** Absent where nothing is scheduled: a job run without a queue. */
+  readonly slots?: Pick<Slots, 'admit'>;
   /** Runs the handler for this claim; `alone` = in a child of its own, whatever the policy says. Rejects with what the handler threw. */
   readonly run: (running: Running, alone: boolean) => Promise<unknown>;
   /** Epoch ms. */
@@ -47,9 +53,20 @@ const poolSlackMs = 1_500;
 export async function attempt(running: Running, parts: AttemptParts): Promise<Ended> {
   const claim = running.claim;
   const now = parts.now();
-  const admission: Admission = claim.isFirst
+  const admitted: Admission = claim.isFirst
     ? admitFresh(claim, parts.job.policy, now)
     : await admitAgain(claim, parts.job.policy, now, parts);
+  const admission =
+    claim.slot !== undefined && admitted.state === 'run' && parts.slots !== undefined
+      ? await parts.slots.admit(claim, claim.slot, admitted)
+      : admitted;
+  if (admission.state === 'skipped')
+    return {
+      outcome: { state: 'done' },
+      result: { $skipped: admission.reason },
+      skipped: admission.reason,
+      durationMs: 0,
+    };
   if (admission.state === 'cancelled') return { outcome: { state: 'cancelled' }, durationMs: 0 };
   if (admission.state === 'refused') return { ...judge(admission.error, claim, parts), durationMs: 0 };
   // Cancelled or shut down while it was being admitted: the handler is not even started.

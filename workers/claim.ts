@@ -1,5 +1,6 @@
 /** The first step of an attempt: what the store handed over, read into a value that the other steps can trust. */
 import type { JobFacts } from '../backends/backend.ts';
+import { slotOf } from '../backends/slot-id.ts';
 import type { Job } from '../jobs/define.ts';
 import { giveUp, type JobError } from '../jobs/errors.ts';
 
@@ -33,6 +34,8 @@ export interface Claim {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly fence: number;
+  /** The tick of a schedule it is for, epoch ms; undefined for every other job. */
+  readonly slot: number | undefined;
   /** Epoch ms at which the job was first due: its age counts from here, so that a long delay does not eat it up. */
   readonly dueAt: number;
   /** Claims that were lost so far (crash, lease), as the store counts them. */
@@ -61,6 +64,7 @@ export function parseClaim(stored: StoredClaim, job: Job): Claim {
     attempt: stored.attemptsMade + 1,
     maxAttempts: stored.opts.attempts ?? job.policy.attempts,
     fence: stored.attemptsStarted,
+    slot: slotOf(job.name, id),
     dueAt: stored.timestamp + (stored.opts.delay ?? 0),
     lostClaims: stored.stalledCounter,
     isFirst:

@@ -20,8 +20,9 @@ import { type Held, openQueueWorker } from './worker.ts';
 export interface FleetOptions {
   readonly registry: Registry;
   readonly backend: Backend;
-  /** What `ctx.enqueue` calls. */
+  /** What `ctx.enqueue` calls, and a schedule that replaces its older run. */
   readonly client: {
+    cancel(id: string): Promise<unknown>;
     enqueue(job: Job, payload: Input<Job>, options: EnqueueOptions): Promise<Enqueued>;
   };
   readonly objects: ObjectStore;

@@ -1,4 +1,5 @@
 /** The last step of an attempt: one log line and its metrics. */
+import { outsideId } from '../backends/slot-id.ts';
 import { JobError } from '../jobs/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -44,13 +45,14 @@ export function createReport(queue: string, options: ReportOptions): (claim: Cla
 function writeLine(log: Log, claim: Claim, ended: Ended): void {
   const { outcome, error } = ended;
   const line = {
-    jobId: claim.id,
+    jobId: outsideId(claim.queue, claim.id),
     job: claim.name,
     queue: claim.queue,
     tenant: claim.tenant,
     attempt: claim.attempt,
     outcome: outcome.state,
     durationMs: ended.durationMs,
+    ...(ended.skipped === undefined ? {} : { skipped: ended.skipped }),
   };
   switch (outcome.state) {
     case 'done':

@@ -14,10 +14,13 @@ import type { Pool } from './isolate/pool.ts';
 import type { FleetOptions } from './main.ts';
 import { createReport } from './report.ts';
 import type { ServiceParts } from './services/services.ts';
+import { createSlots, type Slots } from './slots.ts';
 import type { QueueParts } from './worker.ts';
 
 export interface OpenTypes {
-  readonly partsOf: (served: ServedType) => Pick<QueueParts, 'handling' | 'interruptions' | 'onEnded' | 'onTrouble'>;
+  readonly partsOf: (
+    served: ServedType,
+  ) => Pick<QueueParts, 'handling' | 'interruptions' | 'onEnded' | 'onTrouble' | 'slots'>;
   /** Kills what children are left, closes handlers, removes the folder. */
   close(): Promise<void>;
 }
@@ -31,6 +34,7 @@ export async function openTypes(options: FleetOptions, served: readonly ServedTy
   const folder = await makeFolder(base, undefined);
   const services = createServiceParts(options, env.INPUT_BUCKETS ?? []);
   const interruptions = countInterruptions(options);
+  const slots = watchSlots(options);
   const handlers = new Map<string, Promise<OpenHandler>>();
   let children: Promise<Pool> | undefined;
   const openPool = (): Promise<Pool> => {
@@ -53,6 +57,7 @@ export async function openTypes(options: FleetOptions, served: readonly ServedTy
   return {
     partsOf: (type) => ({
       interruptions,
+      slots,
       onEnded: createReport(type.job.name, { log, metrics: options.metrics, successSample: env.LOG_SUCCESS_SAMPLE }),
       onTrouble: (claim, error, doing) =>
         log.warn({ jobId: claim.id, queue: claim.queue, doing, err: error }, 'trouble beside a job'),
@@ -81,6 +86,17 @@ function countInterruptions({ backend, log, metrics }: FleetOptions): Interrupti
     onInterrupted: (claim, cause) => metrics.jobInterruptions.labels(claim.queue, cause).inc(),
     onAlert: (claim, interrupted) =>
       log.error({ jobId: claim.id, queue: claim.queue, interrupted }, 'a job keeps being interrupted; it runs alone'),
+  });
+}
+
+function watchSlots({ backend, client, log, metrics }: FleetOptions): Slots {
+  return createSlots({
+    backend,
+    cancel: (id) => client.cancel(id),
+    onSkipped: ({ queue }, reason) => metrics.scheduleSkipped.labels(queue, reason).inc(),
+    onDropped: ({ queue }) => log.warn({ queue }, 'more than 100 ticks were missed; the newest are made up for'),
+    now: Date.now,
+    random: Math.random,
   });
 }
 

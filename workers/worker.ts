@@ -13,6 +13,7 @@ import type { Interruptions } from './interruptions.ts';
 import type { Leases } from './leases.ts';
 import { createRunning, type Running } from './running.ts';
 import { logLinesKept } from './services/notes.ts';
+import type { Slots } from './slots.ts';
 
 /** A claim in our hands, from its start to its outcome. */
 export interface Held {
@@ -30,6 +31,7 @@ export interface QueueParts {
   readonly leases: Pick<Leases, 'take' | 'release'>;
   readonly handling: HandlingParts;
   readonly interruptions: Interruptions;
+  readonly slots: Slots;
   /** Everything this process holds; the worker adds and removes its own. */
   readonly held: Set<Held>;
   /** True from the first moment of a shutdown on. */
@@ -90,6 +92,7 @@ async function runClaim(stored: StoredJob, running: Running, parts: QueueParts):
     job: parts.job,
     records: parts.backend.records,
     interruptions: parts.interruptions,
+    slots: parts.slots,
     run: (current, alone) => {
       handling = createHandling(current, sinkOf(stored), parts.handling);
       return handling.run(alone);
@@ -98,6 +101,15 @@ async function runClaim(stored: StoredJob, running: Running, parts: QueueParts):
     random: Math.random,
   };
   const ended = await attempt(running, attemptParts);
+  const { claim } = running;
+  if (claim.slot !== undefined && ended.skipped === undefined) {
+    try {
+      await parts.slots.ended(claim, claim.slot, ended.outcome);
+    } catch (error) {
+      // The next tick looks at the job itself.
+      parts.onTrouble(claim, error, 'note the end of a tick');
+    }
+  }
   if (handling?.isUsed === true) {
     try {
       await handling.close(ended.outcome.state === 'done');

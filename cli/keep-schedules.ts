@@ -1,0 +1,43 @@
+/** The schedules that the job types of this release declare, kept by every process of the fleet. */
+import type { Backend, Chore } from '../backends/backend.ts';
+import { createSchedules } from '../backends/schedules.ts';
+import type { Registry } from '../jobs/registry.ts';
+import { declaredSchedules } from '../jobs/schedule.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+
+export interface KeptSchedules {
+  /** For the keeper. */
+  readonly chore: Chore;
+  /** Resolves when the first look at them, begun with the process, is over. */
+  readonly atBoot: Promise<void>;
+}
+
+/** Begins at once, beside the rest of the start: a process is ready before its schedules are. */
+export function keepSchedules(parts: {
+  readonly backend: Backend;
+  readonly registry: Registry;
+  readonly metrics: Pick<Metrics, 'scheduleLate'>;
+  readonly log: Log;
+  readonly instance: string;
+  readonly release: string;
+}): KeptSchedules {
+  const { backend, registry, metrics, log, instance, release } = parts;
+  const schedules = createSchedules({
+    backend,
+    declared: declaredSchedules(registry.jobs.values()),
+    release,
+    instance,
+    onLate: (schedule, lateS) => metrics.scheduleLate.labels(schedule).set(lateS),
+    onAlert: (schedule, slot, lateS) =>
+      log.error(
+        { schedule, slot: new Date(slot).toISOString(), lateS },
+        'a tick of a schedule is late; is a worker there?',
+      ),
+    onChange: (schedule, what) => log.info({ schedule }, `schedule ${what}`),
+  });
+  const atBoot = schedules
+    .makeEqual()
+    .catch((err: unknown) => log.error({ err }, 'the schedules were not looked at; the keeper tries again'));
+  return { chore: schedules.chore, atBoot };
+}
