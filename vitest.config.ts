@@ -33,6 +33,7 @@ export default defineConfig({
         test: {
           ...everywhere,
           name: 'live',
+          globalSetup: [...everywhere.globalSetup, 'tests/support/compiled.ts'],
           include: ['**/*.live.test.ts'],
           exclude: never,
           testTimeout: 60_000,

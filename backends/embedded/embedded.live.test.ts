@@ -5,7 +5,7 @@ import { chown, mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { describe, expect, test, vi } from 'vitest';
-import { asRoot, gone, kill, openStage, processesOf, query, serversIn } from './embedded.live.stage.ts';
+import { asRoot, gone, kill, openStage, processesOf, query, serversIn } from './live-stage.suite.ts';
 import { findProcess } from './pid-file.ts';
 import { type EmbeddedStore, openEmbedded } from './server.ts';
 

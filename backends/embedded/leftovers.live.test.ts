@@ -5,7 +5,7 @@ import { watch } from 'node:fs';
 import { appendFile, chown, mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { kill, openStage, query } from './embedded.live.stage.ts';
+import { kill, openStage, query } from './live-stage.suite.ts';
 import type { EmbeddedStore } from './server.ts';
 import { serverUser } from './user.ts';
 

@@ -5,9 +5,9 @@ import { chmod, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { onTestFinished, vi } from 'vitest';
+import { program } from '../../tests/support/compiled.ts';
 import { findProcess, isServerOf } from './pid-file.ts';
 import { type EmbeddedStore, openEmbedded } from './server.ts';
 
@@ -98,7 +98,7 @@ interface HoldOptions {
   readonly detached?: boolean;
 }
 
-/** A process that holds a store (embedded.live.holder.ts). */
+/** A process that holds a store (live-holder.suite.ts). */
 interface Holder {
   readonly child: ChildProcess;
   /** Rows it inserted, each named after its commit. */
@@ -110,8 +110,8 @@ interface Holder {
 }
 
 function hold(undo: Undo, at: string, options: HoldOptions = {}): Holder {
-  const script = fileURLToPath(new URL('./embedded.live.holder.ts', import.meta.url));
-  const args = ['--import', 'tsx', script, at, ...(options.mode === undefined ? [] : [options.mode])];
+  const holder = program('backends/embedded/live-holder.suite.ts');
+  const args = [...holder, at, ...(options.mode === undefined ? [] : [options.mode])];
   const as = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
   const child = spawn(process.execPath, args, {
     stdio: ['pipe', 'pipe', 'inherit'],

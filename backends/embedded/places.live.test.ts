@@ -20,8 +20,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { findBinaries, linkLibraries } from './binaries.ts';
-import { asRoot, openStage, query } from './embedded.live.stage.ts';
 import { inspectEmbedded } from './inspect.ts';
+import { asRoot, openStage, query } from './live-stage.suite.ts';
 import { socketFolder } from './place.ts';
 import { serverUser } from './user.ts';
 

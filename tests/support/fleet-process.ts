@@ -1,5 +1,5 @@
 /**
- * A worker process over the test jobs, as `jobfleet worker` is one over the real ones: `node --import tsx` runs it.
+ * A worker process over the test jobs, as `jobfleet worker` is one over the real ones; tests/support/compiled.ts says how it is run.
  * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how; JOBS=real runs the product's own jobs. Prints `ready` when it claims, its log otherwise.
  */
 import { openBackend } from '../../backends/open.ts';

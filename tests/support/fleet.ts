@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { openEmbedded } from '../../backends/embedded/server.ts';
@@ -12,8 +11,8 @@ import { loadRegistry } from '../../jobs/registry.ts';
 import { type Client, createClient, type JobStatus } from '../../producers/client.ts';
 import type { ObjectStore } from '../../runtime/object-store.ts';
 import { openFolderStore } from '../../runtime/object-store-folder.ts';
+import { program } from './compiled.ts';
 
-const script = fileURLToPath(new URL('./fleet-process.ts', import.meta.url));
 const waitMs = 45_000;
 
 export interface WorkerProcess {
@@ -129,7 +128,7 @@ async function openView(queueUrl: string, jobs: 'acting' | 'real') {
 }
 
 function startProcess(env: Readonly<Record<string, string>>): WorkerProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', script], {
+  const child = spawn(process.execPath, program('tests/support/fleet-process.ts'), {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LEASE_MS: '1000', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -5,14 +5,20 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { giveUp, JobError } from '../../jobs/errors.ts';
+import type * as Errors from '../../jobs/errors.ts';
 import { type ChildLimits, defaultPolicy, type Policy } from '../../jobs/policy.ts';
 import { processesOf, type Recorded, recordServices } from '../../tests/support/children.ts';
-import { AbortedError } from '../running.ts';
+import { compiled } from '../../tests/support/compiled.ts';
+import type * as Running from '../running.ts';
 import type { Level } from './limits.ts';
-import { openPool, type Pool, type PoolType } from './pool.ts';
+import type * as Pools from './pool.ts';
+import type { Pool, PoolType } from './pool.ts';
 
-const handlerUrl = new URL('../../tests/support/jobs/trouble/handler.ts', import.meta.url).href;
+// The pool and what it is compared with are one compilation: its children start without a compiler, as in production.
+const { openPool } = (await import(compiled('workers/isolate/pool.ts').href)) as typeof Pools;
+const { AbortedError } = (await import(compiled('workers/running.ts').href)) as typeof Running;
+const { giveUp, JobError } = (await import(compiled('jobs/errors.ts').href)) as typeof Errors;
+const handlerUrl = compiled('tests/support/jobs/trouble/handler.ts').href;
 const log = { warn: () => undefined, error: () => undefined };
 const facts = { id: 'trouble_1', tenant: '-', attempt: 1, maxAttempts: 4, fence: 7 };
 
@@ -91,7 +97,7 @@ async function startOf(recorded: Recorded, running: Promise<unknown>): Promise<v
   await Promise.race([recorded.progressed, early]);
 }
 
-function jobError(outcome: Outcome): JobError {
+function jobError(outcome: Outcome): Errors.JobError {
   if (!(outcome.error instanceof JobError)) throw new Error(`expected a JobError, got ${JSON.stringify(outcome)}`);
   return outcome.error;
 }
@@ -132,8 +138,7 @@ describe.each(levels)('a child at level %s', (level) => {
       files: [],
       folder: recorded.folder(),
       cwd: recorded.folder(),
-      // tsx is told to leave no cache in the folder; from dist there is no such variable.
-      variables: [...variables.split(' '), 'TSX_DISABLE_CACHE', ...(level === 'bwrap' ? ['PWD'] : [])].toSorted(),
+      variables: [...variables.split(' '), ...(level === 'bwrap' ? ['PWD'] : [])].toSorted(),
     });
   });
 

@@ -3,21 +3,25 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { defaultPolicy, type Policy } from '../../jobs/policy.ts';
 import { processesOf, recordServices } from '../../tests/support/children.ts';
+import { compiled } from '../../tests/support/compiled.ts';
 import type { Level } from './limits.ts';
-import { openPool, type Pool, type PoolType } from './pool.ts';
+import type * as Pools from './pool.ts';
+import type { Pool, PoolType } from './pool.ts';
+
+// Its children start without a compiler, as in production.
+const { openPool } = (await import(compiled('workers/isolate/pool.ts').href)) as typeof Pools;
 
 const policy: Policy = { ...defaultPolicy, isolation: 'child' };
 const facts = { id: 'trouble_1', tenant: '-', attempt: 1, maxAttempts: 4, fence: 1 };
 const typeOf = (name: string, spares: number): PoolType => ({
   name,
-  handlerUrl: new URL(`../../tests/support/jobs/${name}/handler.ts`, import.meta.url).href,
+  handlerUrl: compiled(`tests/support/jobs/${name}/handler.ts`).href,
   policy,
   env: {},
   spares,
@@ -112,9 +116,8 @@ it.each([
   ['limits', 'program-and-spin'],
   ['namespaces', 'program-and-spin'],
 ])('leaves nothing running when its worker is killed (%s, %s)', async (level, how) => {
-  const script = fileURLToPath(new URL('../../tests/support/worker-with-children.ts', import.meta.url));
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const worker = spawn(process.execPath, ['--import', loader, script, base, level, how], {
+  const script = fileURLToPath(compiled('tests/support/worker-with-children.ts'));
+  const worker = spawn(process.execPath, [script, base, level, how], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line]: unknown[] = await once(worker.stdout.setEncoding('utf8'), 'data');
