@@ -71,8 +71,11 @@ function eventTests(stage: Stage, register: Register): void {
     await until(async () => {
       const started = new Promise((resolve) => events.once('waiting', resolve));
       const probe = await stage.first.queue(name).add('probe', {}, { delay: 0 });
-      await Promise.race([started, new Promise((_, refuse) => setTimeout(refuse, 200, new Error('not yet')))]);
-      await probe.remove();
+      try {
+        await Promise.race([started, new Promise((_, refuse) => setTimeout(refuse, 200, new Error('not yet')))]);
+      } finally {
+        await probe.remove();
+      }
     });
     stage.work(stage.second, name, async (job) => {
       await job.updateProgress({ percent: 50 });

@@ -5,14 +5,14 @@ import { afterAll, describe } from 'vitest';
 import { conformance } from './conformance.ts';
 import { openBackend } from './open.ts';
 
-const { TEST_POSTGRES_URL: postgresUrl, TEST_REDIS_URL: redisUrl } = process.env;
-
-describe.skipIf(redisUrl === undefined)('Redis of TEST_REDIS_URL', () => {
-  conformance('redis', (onError) => openBackend(redisUrl ?? '', { onError }), { heavy: true });
-});
-
-describe.skipIf(postgresUrl === undefined)('PostgreSQL of TEST_POSTGRES_URL', () => {
-  conformance('postgres', (onError) => openBackend(postgresUrl ?? '', { onError }), { heavy: true });
+/** PostgreSQL by address, the newest and the oldest supported, and the embedded server on disk. */
+describe.each([
+  ['PostgreSQL of TEST_POSTGRES_URL', 'postgres', process.env['TEST_POSTGRES_URL']],
+  ['PostgreSQL 15 of TEST_POSTGRES_15_URL', 'postgres-15', process.env['TEST_POSTGRES_15_URL']],
+])('%s', (_title, name, url) => {
+  describe.skipIf(url === undefined)('by its address', () => {
+    conformance(name, (onError) => openBackend(url ?? '', { onError }), { heavy: name === 'postgres' });
+  });
 });
 
 describe('a store of the embedded server on disk', () => {

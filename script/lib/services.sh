@@ -49,6 +49,17 @@ start_redis() {
   export TEST_REDIS_URL="redis://127.0.0.1:$port"
 }
 
+# TLS, Sentinel and Cluster beside the single server.
+start_redis_forms() {
+  if [ -n "${TEST_REDIS_TLS_URL:-}" ] && [ -n "${TEST_REDIS_SENTINEL_URL:-}" ] && [ -n "${TEST_REDIS_CLUSTER_URL:-}" ]; then return 0; fi
+  command -v redis-server >/dev/null 2>&1 || { skip 'Redis TLS, Sentinel and Cluster suites' 'redis-server is not installed'; return 0; }
+  need_program openssl 'the Redis TLS suites' openssl openssl || { skip 'Redis TLS, Sentinel and Cluster suites' 'openssl is not installed'; return 0; }
+  node --import tsx script/lib/redis-servers.ts "$services_run" >"$services_run/redis-forms.log" 2>&1 &
+  services_pids+=($!)
+  wait_for 60 test -s "$services_run/redis.env" || { say 'Redis Sentinel and Cluster did not start:'; tail -n 5 "$services_run/redis-forms.log" >&2; exit 1; }
+  . "$services_run/redis.env"
+}
+
 # A PostgreSQL of its own on the binaries the package brings along, reached by its address like anybody's.
 start_postgres() {
   [ -z "${TEST_POSTGRES_URL:-}" ] || return 0
@@ -58,6 +69,45 @@ start_postgres() {
   wait_for 30 test -s "$services_run/postgres.url" || { say 'PostgreSQL did not start:'; tail -n 5 "$services_run/postgres.log" >&2; exit 1; }
   TEST_POSTGRES_URL=$(cat "$services_run/postgres.url")
   export TEST_POSTGRES_URL
+}
+
+# The oldest supported one, of the system's packages. Installing it must start no server of the system's own.
+postgres_15_folder() {
+  local folder
+  for folder in /usr/lib/postgresql/15/bin /usr/pgsql-15/bin /opt/homebrew/opt/postgresql@15/bin /usr/local/opt/postgresql@15/bin; do
+    if [ -x "$folder/initdb" ]; then printf '%s' "$folder"; return 0; fi
+  done
+  return 1
+}
+
+need_postgres_15() {
+  postgres_15_folder >/dev/null && return 0
+  may_install || return 1
+  if [ "$(uname -s)" = Linux ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    as_root mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+  fi
+  say 'Installing postgresql-15 (for its suites) …'
+  install_system postgresql-15 postgresql@15 && postgres_15_folder >/dev/null
+}
+
+start_postgres_15() {
+  [ -z "${TEST_POSTGRES_15_URL:-}" ] || return 0
+  need_postgres_15 || { skip 'PostgreSQL 15 suites' 'PostgreSQL 15 is not installed (Debian: postgresql-15)'; return 0; }
+  local programs data="$services_run/postgres-15" port as=()
+  programs=$(postgres_15_folder)
+  mkdir -p "$data"
+  if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses root
+    chown postgres "$data"
+    as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+  fi
+  (cd "$data" && ${as[@]+"${as[@]}"} "$programs/initdb" -D "$data/store" -A trust -U jobfleet -E UTF8 --locale=C) >"$services_run/postgres-15.log" 2>&1 ||
+    { say 'PostgreSQL 15 did not make its store:'; tail -n 5 "$services_run/postgres-15.log" >&2; exit 1; }
+  port=$(free_port)
+  (cd "$data" && exec ${as[@]+"${as[@]}"} "$programs/postgres" -D "$data/store" -p "$port" -h 127.0.0.1 -k "$data") >>"$services_run/postgres-15.log" 2>&1 &
+  services_pids+=($!)
+  wait_for 30 "$programs/pg_isready" -h 127.0.0.1 -p "$port" || { say 'PostgreSQL 15 did not start:'; tail -n 5 "$services_run/postgres-15.log" >&2; exit 1; }
+  export TEST_POSTGRES_15_URL="postgres://jobfleet@127.0.0.1:$port/postgres"
 }
 
 start_s3() {
@@ -81,7 +131,9 @@ start_s3() {
 start_services() {
   services_run=$(mktemp -d "${TMPDIR:-/tmp}/jobfleet-services-XXXXXX")
   start_redis
+  start_redis_forms
   start_postgres
+  start_postgres_15
   start_s3
 }
 

@@ -1,0 +1,16 @@
+import { describe } from 'vitest';
+import { conformance } from './conformance.ts';
+import { openBackend } from './open.ts';
+
+/** Redis in every form; script/test starts one server of each and names it in the variable. */
+describe.each([
+  ['redis', 'TEST_REDIS_URL'],
+  ['redis over TLS', 'TEST_REDIS_TLS_URL'],
+  ['redis with Sentinels', 'TEST_REDIS_SENTINEL_URL'],
+  ['redis cluster', 'TEST_REDIS_CLUSTER_URL'],
+])('%s of %s', (name, variable) => {
+  const url = process.env[variable];
+  describe.skipIf(url === undefined)('by its address', () => {
+    conformance(name, (onError) => openBackend(url ?? '', { onError }), { heavy: name === 'redis' });
+  });
+});
