@@ -3,6 +3,8 @@
  * do stands in its capability row, as data, and a job type that needs it fails at boot.
  */
 import type { JobsOptions, Processor, Queue, QueueEvents, Job as StoredJob, Worker } from 'bullmq';
+import type { TagStore, Turn } from './fairness.ts';
+import type { OpenLimiter } from './limiter.ts';
 
 export interface Capabilities {
   /** Delays are kept to better than a second. */
@@ -43,6 +45,10 @@ export const capabilities: Readonly<Record<BackendKind, Capabilities>> = {
 /** Our own facts of a job; they travel as `opts.jobfleet` so that `data` stays the bare payload. */
 export interface JobFacts {
   readonly tenant: string;
+  /** Left out for `normal`. */
+  readonly level?: 'high' | 'low';
+  /** What the limits of its type count it by: the hash of its limit key. */
+  readonly limitKey?: string;
   /** Epoch ms; a job not started by then is `EXPIRED`. */
   readonly startBy?: number;
   /** Version of these facts. */
@@ -59,6 +65,8 @@ export interface NewJob {
   /** When it was accepted, epoch ms. */
   readonly timestamp: number;
   readonly options: JobsOptions;
+  /** On a queue that is shared fairly: what the job takes of it. The store makes a tag of it, BullMQ's `priority`. */
+  readonly turn?: Turn;
 }
 
 export interface WorkerTuning {
@@ -129,6 +137,12 @@ export interface Backend {
   /** Gives an active job back unfinished: no attempt spent, at the head of its queue. The processor then throws `WaitingError`. */
   handBack(job: StoredJob, token: string): Promise<void>;
   readonly records: RecordStore;
+  /** Whose turn it is, on queues that are shared fairly. */
+  readonly tags: TagStore;
+  /** A rate of `points` in `windowMs` (whole seconds) for each key, over all processes. */
+  readonly limiter: OpenLimiter;
+  /** Share of the store's memory limit that is used, 0 to 1; undefined for a store without one. */
+  fullness(): Promise<number | undefined>;
   readonly control: ControlChannel;
   readonly failed: FailedReader;
   /** What another thread needs to renew leases over a connection of its own (`openLeaseRenewer`); structured-clonable. */
@@ -186,4 +200,6 @@ export interface BackendOptions {
   /** Redis: adds and completions that come together share script calls. Default true; false = BullMQ's own way. */
   readonly batching?: boolean;
   readonly onError: (error: Error) => void;
+  /** Called when a store of ours is on its way up and only has to be waited for. At most once; never for other stores. */
+  readonly onStarting?: () => void;
 }

@@ -4,6 +4,9 @@ import { type Backend, type BackendOptions, capabilities } from './backend.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { redisControl } from './control-redis.ts';
 import { redisFailed } from './failed-redis.ts';
+import { addInTurn } from './fairness.ts';
+import { redisTags } from './fairness-redis.ts';
+import { redisLimiters } from './limiter.ts';
 import { redisRecords } from './records-redis.ts';
 import { batchRedis } from './redis-batching.ts';
 import { dial, queuePrefix, type RedisClient } from './redis-client.ts';
@@ -11,6 +14,7 @@ import { explainRedis } from './redis-explain.ts';
 import { closeLimitMs, hangUp, openLines, orAfter } from './redis-lines.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { reportOnce } from './unreachable.ts';
+import { fullness } from './when-full.ts';
 
 /** Completed jobs stay a day, at most 10,000 per queue. Age in seconds, as BullMQ wants it. */
 const removeOnComplete = { age: 86_400, count: 10_000 };
@@ -35,6 +39,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   };
   const classes = createClasses({ factory, removeOnComplete, onError });
   const control = redisControl(client, address.db, lines.open, onError);
+  const tags = redisTags(client, (queue, part) => `${queuePrefix(form, queue)}:${queue}:${part}`);
   let closing: Promise<void> | undefined;
   const close = async () => {
     await orAfter(closeLimitMs, classes.close());
@@ -44,6 +49,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   };
   return {
     ...classes,
+    ...addInTurn(classes, tags),
     kind: 'redis',
     capabilities: form === 'cluster' ? { ...capabilities.redis, flows: false } : capabilities.redis,
     // Head of the queue.
@@ -51,6 +57,9 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
       await job.moveToWait(token);
     },
     records: redisRecords(client),
+    tags,
+    limiter: redisLimiters(client),
+    fullness: () => fullness(client),
     control,
     failed: redisFailed(client, (queue) => queuePrefix(form, queue)),
     leaseConnection: { kind: 'redis', url },

@@ -20,7 +20,7 @@
  */
 import { z } from 'zod';
 import { giveUp } from './errors.ts';
-import { defaultPolicy, type Policy } from './policy.ts';
+import { defaultPolicy, type Level, type Policy } from './policy.ts';
 import type { JobObjects, LogLevel } from './ports.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -38,6 +38,8 @@ export interface Job<Name extends string = string, P extends z.ZodType = z.ZodTy
   readonly schedule?: Schedule<z.input<P>>;
   /** While a job with the same key is queued or running, enqueue answers with it (`duplicate: true`) and stores nothing. */
   uniqueKey?(payload: z.output<P>): string;
+  /** What `policy.perKey` counts by: an account, a host, a mailbox. Undefined = this job is not counted. */
+  limitKey?(payload: z.output<P>): string | undefined;
 }
 
 /** What a producer writes: defaults are optional. */
@@ -65,6 +67,8 @@ export interface EnqueueOptions {
   readonly delayMs?: number;
   /** Overrides `policy.attempts` for this job; 1–100. */
   readonly attempts?: number;
+  /** Default `normal`. Decides who goes first on types with `order: 'fair'`, and who is refused first when work piles up. */
+  readonly level?: Level;
   /** Not started by then = dead letter `EXPIRED`. RFC 3339. */
   readonly startBy?: string;
   /** The same key (per tenant and job type) answers with the same job for 24 hours. At most 255 characters. */
@@ -131,6 +135,8 @@ export interface Handler {
   readonly env: z.ZodType;
   /** Why this machine cannot run the type (a program that is missing, and how to get it); undefined when it can. */
   readonly missing: () => Promise<string | undefined>;
+  /** Imports what only a run needs, such as a codec. A spare child does it before its job comes. */
+  readonly load: () => Promise<void>;
   /** Once per process. `env` are the values of the declared variables. */
   readonly open: (env: unknown) => Promise<OpenHandler>;
 }
@@ -151,6 +157,8 @@ export function defineHandler<
   spec: {
     readonly env?: E;
     readonly missing?: () => Promise<string | undefined>;
+    /** `() => import('./heavy.ts')`; `open` or `run` import the same file where they use it. */
+    readonly load?: () => Promise<unknown>;
     readonly open?: (env: z.output<E>) => O | Promise<O>;
     readonly run: (payload: Payload<J>, ctx: JobContext, own: O) => Promise<Result<J>>;
   },
@@ -160,6 +168,9 @@ export function defineHandler<
     job,
     env,
     missing: spec.missing ?? (async () => undefined),
+    async load() {
+      await spec.load?.();
+    },
     async open(values) {
       const own = ((await spec.open?.(env.parse(values) as z.output<E>)) ?? {}) as O;
       return {

@@ -1,23 +1,22 @@
-/**
- * How a job is accepted: parse, check what no store can hold, then add. With an idempotency key a record is written
- * first, so that a repeat after a crash or a lost answer finds the same id; adding an id twice is a no-op on every store.
- */
-import { createHash } from 'node:crypto';
-import type { JobsOptions } from 'bullmq';
+/** How one job is accepted: parse, check what no store can hold, pass the gate, claim the idempotency key, add. */
 import { z } from 'zod';
-import type { Backend, JobFacts, NewJob, RecordEntry } from '../backends/backend.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { Taken } from '../backends/limiter.ts';
 import { portableJson } from '../backends/portable.ts';
 import type { Enqueued, EnqueueOptions, Job } from '../jobs/define.ts';
+import { levels } from '../jobs/policy.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { inlineLimitBytes } from '../runtime/payload-objects.ts';
 import { fingerprint } from './canonical.ts';
-import { ProducerError, parseOrRefuse } from './errors.ts';
+import { LimitedError, ProducerError, parseOrRefuse } from './errors.ts';
+import type { Gate } from './gate.ts';
+import { claimKey, replayedId } from './idempotency.ts';
 import { readId } from './ids.ts';
-import { addLarge, addManyLarge, isLarge } from './offload.ts';
+import { hashedLimitKey, newJob } from './new-job.ts';
+import { addLarge, isLarge } from './offload.ts';
 
 const dayMs = 86_400_000;
-const idempotencyTtlMs = dayMs;
 
 export const tenantRule = /^(?:-|[a-z0-9_-]{1,64})$/;
 
@@ -30,6 +29,10 @@ export const enqueueOptions = z.strictObject({
     .optional()
     .describe('Wait this long before the job may start, in ms.'),
   attempts: z.int().min(1).max(100).optional().describe('Runs that may fail before the job is a dead letter.'),
+  level: z
+    .enum(levels)
+    .optional()
+    .describe('How urgent; default normal. Orders the queue of types that are shared fairly; low is refused first.'),
   startBy: z.iso.datetime({ offset: true }).optional().describe('Not started by then: dead letter EXPIRED. RFC 3339.'),
 });
 
@@ -52,14 +55,19 @@ export interface Prepared {
   readonly json: string;
   readonly options: z.output<typeof ownOptions>;
   readonly tenant: string;
+  /** What the limits of its type count it by, hashed. */
+  readonly limitKey: string | undefined;
   readonly acceptedAt: number;
   /** Of what the producer sent, before defaults: a deploy that changes a default must not break a repeat. */
   readonly fingerprint: string;
 }
 
-interface AcceptParts {
+export interface AcceptParts {
   readonly backend: Backend;
+  readonly gate: Gate;
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'> | undefined;
+  /** Hears of the rate that a job was counted by. */
+  readonly onRate?: ((rate: Taken) => void) | undefined;
   /** Where payloads over 256 KiB go; needed only when `prepare` let one pass. */
   readonly objects?: ObjectStore | undefined;
 }
@@ -96,6 +104,7 @@ export function prepare(
     json,
     options: checked,
     tenant,
+    limitKey: hashedLimitKey(job, payload),
     acceptedAt: now,
     fingerprint:
       checked.idempotencyKey === undefined ? '' : fingerprint({ type: job.name, payload: input, options: rest }),
@@ -114,82 +123,74 @@ function jsonOf(payload: unknown, where: string, limitBytes: number): string {
   throw new ProducerError(code, message, [{ path: `${where}payload`, message }]);
 }
 
-/**
- * What BullMQ is told. `jobfleet` is our one extra option, and stands there only when it says something; `data` stays
- * the bare payload. Options are packed, stored and read again with every claim, so what is a default is left out.
- */
-function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: JobFacts } {
-  const { job, options, tenant, payload } = prepared;
-  const key = job.uniqueKey?.(payload);
-  const startBy = options.startBy === undefined ? undefined : Date.parse(options.startBy);
-  return {
-    attempts: options.attempts ?? job.policy.attempts,
-    backoff: { type: 'policy' },
-    ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
-    // Hashed: a unique key may hold an address, and options are shown as they are.
-    ...(key === undefined
-      ? {}
-      : { deduplication: { id: createHash('sha256').update(`${tenant}\n${key}`).digest('hex') } }),
-    ...(tenant === '-' && startBy === undefined
-      ? {}
-      : { jobfleet: { tenant, ...(startBy === undefined ? {} : { startBy }), v: 1 } }),
-  };
-}
-
 /** The state before any worker saw the job. */
 const freshStatus = (options: { readonly delayMs?: number | undefined }): string =>
   (options.delayMs ?? 0) > 0 ? 'delayed' : 'waiting';
 
 /** Stores one job, or throws. `status` in the answer is the fresh one; a duplicate's current state is asked by the caller. */
 export function accept(prepared: Prepared, route: string, parts: AcceptParts): Promise<Enqueued> {
-  const key = prepared.options.idempotencyKey;
-  return key === undefined ? add(prepared, prepared.id, false, parts) : acceptOnce(prepared, key, route, parts);
+  const refusal = parts.gate.refusal([prepared]);
+  return refusal === undefined ? admitted(prepared, route, parts) : held(prepared, route, parts, refusal);
 }
 
-async function acceptOnce(prepared: Prepared, key: string, route: string, parts: AcceptParts): Promise<Enqueued> {
-  const { records } = parts.backend;
-  const recordKey = `idem:${prepared.tenant}:${route}:${key}`;
-  const open: Claimed = { id: prepared.id, fingerprint: prepared.fingerprint, state: 'open' };
-  const entry = await records.putIfAbsent(recordKey, JSON.stringify(open), idempotencyTtlMs);
-  const claimed = claimedKey.parse(JSON.parse(entry.value));
-  if (claimed.fingerprint !== prepared.fingerprint) {
-    throw new ProducerError('IDEMPOTENCY_MISMATCH', 'The idempotency key was used before with another request.');
+function admitted(prepared: Prepared, route: string, parts: AcceptParts): Promise<Enqueued> {
+  return prepared.options.idempotencyKey === undefined
+    ? add(prepared, prepared.id, false, parts)
+    : acceptOnce(prepared, route, parts);
+}
+
+/** A repeat of a job that was stored is answered however full the store is. */
+async function held(
+  prepared: Prepared,
+  route: string,
+  parts: AcceptParts,
+  refusal: ReturnType<Gate['refusal']>,
+): Promise<Enqueued> {
+  const refused = await refusal;
+  if (refused === undefined) return admitted(prepared, route, parts);
+  const known =
+    prepared.options.idempotencyKey === undefined
+      ? undefined
+      : await replayedId(parts.backend.records, prepared, route);
+  if (known === undefined) throw refused;
+  return answer(prepared, known, true);
+}
+
+async function acceptOnce(prepared: Prepared, route: string, parts: AcceptParts): Promise<Enqueued> {
+  const claimed = await claimKey(parts.backend.records, prepared, route);
+  if (claimed.isStored) return answer(prepared, claimed.id, true);
+  let added: Enqueued;
+  try {
+    added = await add(prepared, claimed.id, !claimed.isNew, parts);
+  } catch (error) {
+    // What was refused for a rate is stored nowhere: its key must not pile up beside it.
+    if (error instanceof LimitedError && claimed.isNew) await claimed.forget();
+    throw error;
   }
-  if (claimed.state === 'stored') return answer(prepared, claimed.id, true);
-  const added = await add(prepared, claimed.id, !entry.stored, parts);
-  await confirm(parts, recordKey, entry, {
-    ...claimed,
-    id: added.id,
-    state: 'stored',
-  });
+  await claimed.confirm(added.id);
   return added;
 }
 
-const claimedKey = z.object({
-  id: z.string(),
-  fingerprint: z.string(),
-  state: z.enum(['open', 'stored']),
-});
-type Claimed = z.output<typeof claimedKey>;
-
-/** Losing the comparison is fine: another call with the same key stored the same job and confirmed first. */
-async function confirm(parts: AcceptParts, key: string, entry: RecordEntry, value: Claimed): Promise<void> {
-  await parts.backend.records.compareAndSet(key, entry.version, JSON.stringify(value), idempotencyTtlMs);
-}
-
 async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: AcceptParts): Promise<Enqueued> {
-  const own = id === prepared.id ? prepared : { ...prepared, id, acceptedAt: createdAt(prepared, id) };
+  const counting = parts.gate.count([prepared]);
+  if (counting !== undefined) parts.onRate?.(await counting);
+  const own = withId(prepared, id);
   const queue = prepared.job.name;
   const stored = await (isLarge(own) ? addLarge(queue, newJob(own), parts) : parts.backend.add(queue, newJob(own)));
   return counted(prepared, stored, isRepeat || stored !== id, parts);
 }
 
-function newJob(prepared: Prepared): NewJob {
-  const { id, job, json, acceptedAt } = prepared;
-  return { id, name: job.name, json, timestamp: acceptedAt, options: storeOptions(prepared) };
+/** As an earlier call made it: its id tells when that was. */
+export function withId(prepared: Prepared, id: string): Prepared {
+  return id === prepared.id ? prepared : { ...prepared, id, acceptedAt: createdAt(prepared, id) };
 }
 
-function counted(prepared: Prepared, id: string, duplicate: boolean, parts: AcceptParts): Enqueued {
+export function counted(
+  prepared: Prepared,
+  id: string,
+  duplicate: boolean,
+  parts: Pick<AcceptParts, 'metrics'>,
+): Enqueued {
   if (!duplicate) parts.metrics?.jobsEnqueued.inc({ queue: prepared.job.name });
   return answer(prepared, id, duplicate);
 }
@@ -199,7 +200,7 @@ function createdAt(prepared: Prepared, id: string): number {
   return id === prepared.id ? prepared.acceptedAt : (readId(id)?.createdAtMs ?? prepared.acceptedAt);
 }
 
-function answer(prepared: Prepared, id: string, duplicate: boolean): Enqueued {
+export function answer(prepared: Prepared, id: string, duplicate: boolean): Enqueued {
   return {
     id,
     type: prepared.job.name,
@@ -208,17 +209,4 @@ function answer(prepared: Prepared, id: string, duplicate: boolean): Enqueued {
     duplicate,
     createdAt: new Date(createdAt(prepared, id)).toISOString(),
   };
-}
-
-/** Jobs of one queue without idempotency keys: one round trip. All have passed `prepare` before, so one invalid item stores nothing. */
-export async function acceptBulk(prepared: readonly Prepared[], parts: AcceptParts): Promise<Enqueued[]> {
-  const [first] = prepared;
-  if (first === undefined) return [];
-  const jobs = prepared.map(newJob);
-  const queue = first.job.name;
-  const stored = await (jobs.some(isLarge) ? addManyLarge(queue, jobs, parts) : parts.backend.addMany(queue, jobs));
-  return prepared.map((one, index) => {
-    const id = stored[index] ?? one.id;
-    return counted(one, id, id !== one.id, parts);
-  });
 }

@@ -14,20 +14,23 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
 import { inlineLimitBytes, offloadedLimitBytes } from '../runtime/payload-objects.ts';
-import { accept, acceptBulk, none, type Prepared, prepare } from './accept.ts';
+import { type AcceptParts, accept, none, prepare } from './accept.ts';
+import { acceptMany } from './accept-many.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
-import { ProducerError } from './errors.ts';
+import { unknownType } from './errors.ts';
+import { openGate } from './gate.ts';
 import { createIds } from './ids.ts';
 import { type JobStatus, readStatus } from './job-status.ts';
+import { prepareMany } from './prepare-many.ts';
 import { storedId, typeOf } from './stored-id.ts';
 
-export { ProducerError } from './errors.ts';
+export { LimitedError, ProducerError } from './errors.ts';
 export type { JobStatus } from './job-status.ts';
 
 export interface ClientParts {
   readonly backend: Backend;
   readonly registry: Registry;
-  readonly metrics?: Pick<Metrics, 'jobsEnqueued'>;
+  readonly metrics?: Pick<Metrics, 'jobsEnqueued'> & Partial<Pick<Metrics, 'addsRefused' | 'rateLimited'>>;
   /** With it `enqueue` and `enqueueMany` take payloads of up to 10 MiB: what is over 256 KiB is kept there, beside the job. The workers' own. */
   readonly objects?: ObjectStore;
   /** Epoch ms; default the wall clock. */
@@ -40,25 +43,38 @@ export interface Item<J extends Job> {
   readonly options?: EnqueueOptions;
 }
 
+/** One job of `enqueueBatch`, checked by nobody yet. */
+export interface NamedItem {
+  readonly type: string;
+  readonly payload: unknown;
+  readonly options?: EnqueueOptions | undefined;
+}
+
+/** What an entrance adds to a call. */
+export interface Entrance {
+  /** Tells idempotency keys of one entrance from another's; default: the type. */
+  readonly route?: string;
+  /** Hears of the rate the call was counted by. */
+  readonly onRate?: AcceptParts['onRate'];
+}
+
 export interface Client {
-  /** Stores one job. Throws `INVALID`, `TOO_LARGE`, `TOO_DEEP`, or `IDEMPOTENCY_MISMATCH` (same key, other request). */
+  /**
+   * Stores one job. Throws `ProducerError`: `INVALID`, `TOO_LARGE`, `TOO_DEEP`, `IDEMPOTENCY_MISMATCH` (same key, other
+   * request), or `LimitedError` (`LIMITED`, with `retryAfterMs`) when a rate is used up or the store is too full.
+   */
   readonly enqueue: <J extends Job>(job: J, payload: Input<J>, options?: EnqueueOptions) => Promise<Enqueued>;
-  /** At most 1,000 of one type. One invalid item = nothing stored, and its errors name `items.<index>`. Answers in order. */
+  /** At most 1,000 of one type. One item that is invalid or too much = nothing stored; errors name `items.<index>`. Answers in order. */
   readonly enqueueMany: <J extends Job>(job: J, items: readonly Item<J>[]) => Promise<Enqueued[]>;
-  /** As `enqueue` for a type known only by its name or alias, with a payload nobody checked. `route` tells idempotency keys of one entrance from another's; default: the type. */
-  readonly enqueueNamed: (
-    type: string,
-    payload: unknown,
-    options?: EnqueueOptions & { readonly route?: string },
-  ) => Promise<Enqueued>;
+  /** As `enqueue` for a type known only by its name or alias, with a payload nobody checked. */
+  readonly enqueueNamed: (type: string, payload: unknown, options?: EnqueueOptions & Entrance) => Promise<Enqueued>;
+  /** As `enqueueMany` for items of any types, each known only by its name or alias. */
+  readonly enqueueBatch: (items: readonly NamedItem[], entrance?: Entrance) => Promise<Enqueued[]>;
   /** Undefined for an unknown or foreign id. Without `tenant` every job is seen. */
   readonly status: (id: string, tenant?: string) => Promise<JobStatus | undefined>;
   /** Undefined for an unknown or foreign id. */
   readonly cancel: (id: string, tenant?: string) => Promise<CancelAnswer | undefined>;
 }
-
-const itemsAtOnce = 1_000;
-const keyedAtOnce = 20;
 
 /** Holds no connection of its own: `backend` stays the caller's. */
 export function createClient(parts: ClientParts): Client {
@@ -67,6 +83,7 @@ export function createClient(parts: ClientParts): Client {
   let at = 0;
   const newId = createIds(() => at);
   const { backend, registry } = parts;
+  const acceptParts: AcceptParts = { ...parts, gate: openGate(backend, parts.metrics) };
 
   // Payloads nobody checked come over HTTP or from the board, whose bodies end at 256 KiB.
   const enqueueNamed: Client['enqueueNamed'] = (type, payload, options) =>
@@ -80,14 +97,23 @@ export function createClient(parts: ClientParts): Client {
   ): Promise<Enqueued> => {
     const job = registry.find(type);
     if (job === undefined) throw unknownType(type, registry);
-    const { route = job.name, ...rest }: EnqueueOptions & { readonly route?: string } = options ?? none;
+    const { route = job.name, onRate, ...rest }: EnqueueOptions & Entrance = options ?? none;
     at = now();
     const answer = await accept(
       prepare(job, newId(job.name), payload, options === undefined ? none : rest, at, '', limitBytes),
       route,
-      parts,
+      onRate === undefined ? acceptParts : { ...acceptParts, onRate },
     );
     return answer.duplicate ? current(answer) : answer;
+  };
+  const enqueueAll = async (
+    limitBytes: number,
+    items: readonly NamedItem[],
+    { route, onRate }: Entrance = {},
+  ): Promise<Enqueued[]> => {
+    at = now();
+    const prepared = prepareMany(items, { registry, newId, now: at, limitBytes });
+    return acceptMany(prepared, ({ job }) => route ?? job.name, { ...acceptParts, onRate });
   };
   // A fresh answer needs no look at the store; a duplicate's job may have gone on since.
   const current = async (answer: Enqueued): Promise<Enqueued> => {
@@ -106,52 +132,21 @@ export function createClient(parts: ClientParts): Client {
   };
   return {
     enqueue: (job, payload, options) => enqueueUpTo(largest, job.name, payload, options),
-    enqueueMany: async (job, items) => storeMany(prepareMany(job, items, newId, now(), largest), parts),
+    enqueueMany: (job, items) =>
+      enqueueAll(
+        largest,
+        items.map(({ payload, options }) => ({ type: job.name, payload, options })),
+      ),
     enqueueNamed,
+    enqueueBatch: (items, entrance) => enqueueAll(inlineLimitBytes, items, entrance),
     status,
     cancel: async (id, tenant) => {
       const found = await status(id, tenant);
-      return found === undefined ? undefined : cancelJob(backend, found.queue, await storedId(backend, found.queue, id));
+      return found === undefined
+        ? undefined
+        : cancelJob(backend, found.queue, await storedId(backend, found.queue, id));
     },
   };
-}
-
-/** All of them, or `INVALID` with the places of the first bad item. */
-function prepareMany<J extends Job>(
-  job: J,
-  items: readonly Item<J>[],
-  newId: (type: string) => string,
-  now: number,
-  limitBytes: number,
-): Prepared[] {
-  if (items.length > itemsAtOnce) {
-    throw new ProducerError('INVALID', `At most ${itemsAtOnce} items a call, got ${items.length}`);
-  }
-  return items.map((item, index) =>
-    prepare(job, newId(job.name), item.payload, item.options ?? {}, now, `items.${index}.`, limitBytes),
-  );
-}
-
-/** Items without a key go in one round trip; each key needs its record first, at most twenty of them at a time. */
-async function storeMany(prepared: readonly Prepared[], parts: ClientParts): Promise<Enqueued[]> {
-  const answers = new Map<string, Enqueued>();
-  const plain = prepared.filter((one) => one.options.idempotencyKey === undefined);
-  const stored = await acceptBulk(plain, parts);
-  for (const [index, one] of plain.entries()) {
-    const answer = stored[index];
-    if (answer !== undefined) answers.set(one.id, answer);
-  }
-  const keyed = prepared.filter((one) => one.options.idempotencyKey !== undefined);
-  for (let from = 0; from < keyed.length; from += keyedAtOnce) {
-    const group = keyed.slice(from, from + keyedAtOnce);
-    await Promise.all(group.map(async (one) => answers.set(one.id, await accept(one, one.job.name, parts))));
-  }
-  return prepared.flatMap((one) => answers.get(one.id) ?? []);
-}
-
-export function unknownType(type: string, registry: Registry): ProducerError {
-  const message = `There is no job type "${type.slice(0, 64)}"; known: ${[...registry.jobs.keys()].join(', ')}`;
-  return new ProducerError('INVALID', message, [{ path: 'type', message }]);
 }
 
 /**
@@ -168,6 +163,7 @@ export async function openClient(
   const backend = await openBackend(env['QUEUE_URL'] ?? 'embedded', {
     onError: options.onError ?? (() => undefined),
     connections: 2,
+    batching: env['REDIS_BATCHING'] !== 'off',
   });
   try {
     const storageUrl = env['STORAGE_URL'];

@@ -1,10 +1,16 @@
 /** Variables of a process that serves the HTTP API, beside those every process has. */
 import { z } from 'zod';
+import { rateVariable } from './key-rates.ts';
 
 const whole = (min: number, max: number) =>
   z.coerce.number(`expected a whole number from ${min} to ${max}`).int().min(min).max(max);
 
 export const apiEnv = z.object({
+  BATCH_RATE_LIMIT: rateVariable
+    .default('bulk')
+    .describe(
+      'Calls of POST /v1/jobs/batch with one API key: none, <points>/<seconds>, or a preset (bulk: 10 an hour). Keys with the scope admin are free.',
+    ),
   HTTP_RATE_LIMIT: whole(0, 10_000_000)
     .default(6_000)
     .describe('Requests a minute from one address, before the login; 0 = no limit.'),
@@ -15,6 +21,11 @@ export const apiEnv = z.object({
     .regex(/^[\x21-\x7e]+$/, 'expected printable ASCII without spaces')
     .optional()
     .describe('The key of the operator, with every scope, obeyed as it is. `up` makes one when it is not set.'),
+  KEY_RATE_LIMIT: rateVariable
+    .default('none')
+    .describe(
+      'Calls of POST /v1/jobs with one API key: none, <points>/<seconds>, or a preset (api, auth, bulk, expensive, premium, read, write). Keys with the scope admin are free.',
+    ),
   PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'expected http:// or https://' })
     .optional()

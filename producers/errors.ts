@@ -1,5 +1,6 @@
 /** What a producer meets when a job is not stored. Codes are stable; docs/errors.md lists them with their HTTP status. */
 import type { z } from 'zod';
+import type { Taken } from '../backends/limiter.ts';
 
 /** Every code of the API and the client: its HTTP status, its title, and what to do. */
 export const producerCodes = {
@@ -12,14 +13,22 @@ export const producerCodes = {
   },
   INTERNAL: { status: 500, title: 'Internal error', help: 'A bug or an outage of ours; the log has the request id.' },
   INVALID: { status: 400, title: 'Invalid request', help: 'A value is of the wrong form; `errors` says which.' },
-  LIMITED: { status: 429, title: 'Too many requests', help: 'Wait for Retry-After seconds.' },
+  LIMITED: {
+    status: 429,
+    title: 'Too many requests',
+    help: 'A rate is used up; wait for Retry-After seconds. With status 503 the store or the queue is too full to take more: the same.',
+  },
   MALFORMED: { status: 400, title: 'Malformed request', help: 'The body is not JSON as RFC 8259 and we read it.' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'Method not allowed', help: 'The Allow header lists the methods.' },
   NOT_FOUND: { status: 404, title: 'Not found', help: 'It does not exist, has expired, or belongs to somebody else.' },
   RANGE: { status: 416, title: 'Range not satisfiable', help: 'The range starts behind the end of the object.' },
   TIMEOUT: { status: 408, title: 'Request too slow', help: 'The body did not arrive in time.' },
   TOO_DEEP: { status: 400, title: 'Too deep', help: 'At most 32 levels and 1,000 keys and elements.' },
-  TOO_LARGE: { status: 413, title: 'Too large', help: 'At most 256 KiB; upload large inputs with POST /v1/uploads. The client library takes 10 MiB with STORAGE_URL.' },
+  TOO_LARGE: {
+    status: 413,
+    title: 'Too large',
+    help: 'At most 256 KiB; upload large inputs with POST /v1/uploads. The client library takes 10 MiB with STORAGE_URL.',
+  },
   UNAUTHENTICATED: { status: 401, title: 'Unauthenticated', help: 'Send "Authorization: Bearer <key>".' },
   UNAVAILABLE: {
     status: 503,
@@ -51,6 +60,37 @@ export class ProducerError extends Error {
     this.code = code;
     this.errors = errors;
   }
+}
+
+/**
+ * `LIMITED`: a rate is used up (`status` 429), or the store or the queue is too full (503). Nothing was stored; the same
+ * call may succeed after `retryAfterMs`.
+ */
+export class LimitedError extends ProducerError {
+  readonly retryAfterMs: number;
+  readonly status: 429 | 503;
+  /** The rate that is used up; undefined with 503. */
+  readonly rate: Taken | undefined;
+  constructor(
+    message: string,
+    facts: { readonly status: 429 | 503; readonly retryAfterMs: number; readonly rate?: Taken },
+  ) {
+    super('LIMITED', message);
+    this.retryAfterMs = facts.retryAfterMs;
+    this.status = facts.status;
+    this.rate = facts.rate;
+  }
+}
+
+export function unknownType(
+  type: string,
+  known: { readonly jobs: ReadonlyMap<string, unknown> },
+  where = '',
+): ProducerError {
+  const message = `There is no job type "${type.slice(0, 64)}"; known: ${[...known.jobs.keys()].join(', ')}`;
+  return new ProducerError('INVALID', `${where === '' ? '' : `${where}type: `}${message}`, [
+    { path: `${where}type`, message },
+  ]);
 }
 
 /** At most this many entries: a body can be wrong in a thousand places. */

@@ -2,8 +2,9 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BackendError } from '../backends/unreachable.ts';
-import { type ProducerCode, ProducerError } from './errors.ts';
+import { LimitedError, type ProducerCode, ProducerError } from './errors.ts';
 import { problemOf, problemType } from './problem.ts';
+import { rateHeaders } from './rate-headers.ts';
 
 const byFastifyCode: Readonly<Record<string, readonly [ProducerCode, string]>> = {
   FST_ERR_BAD_URL: ['MALFORMED', 'The address is not percent-encoded UTF-8.'],
@@ -65,10 +66,13 @@ const challenge = 'Bearer realm="jobfleet"';
 export async function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const known = toProducerError(error);
   const problem = problemOf(known, request.id);
-  if (problem.status >= 500)
+  if (problem.status >= 500 && !(known instanceof LimitedError))
     request.log.error({ err: error, requestId: request.id, code: problem.code }, 'request failed');
   if (problem.status === 401) reply.header('www-authenticate', challenge);
-  if (problem.status === 503) reply.header('retry-after', '5');
+  if (known instanceof LimitedError) {
+    reply.header('retry-after', String(Math.max(1, Math.ceil(known.retryAfterMs / 1_000))));
+    reply.headers(rateHeaders(known.rate));
+  } else if (problem.status === 503) reply.header('retry-after', '5');
   // What is left of a refused body is not worth reading.
   if (!request.raw.complete) reply.header('connection', 'close');
   reply.header('x-request-id', request.id).header('cache-control', 'no-store');

@@ -8,6 +8,7 @@ import swagger, { type StaticDocumentSpec } from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Metrics } from '../runtime/metrics.ts';
+import type { Client } from './client.ts';
 import { ProducerError } from './errors.ts';
 import { sendProblem } from './http-errors.ts';
 import type { Keys } from './keys.ts';
@@ -16,12 +17,14 @@ import { openApiDocument } from './openapi.ts';
 import { readBodiesStrictly } from './read-body.ts';
 import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
+import { type EnqueueRouteParts, enqueueRoutes } from './routes-enqueue.ts';
 import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
 import { queueRoutes } from './routes-queues.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 
-export interface ApiOptions extends JobRouteParts, DeadLetterRouteParts {
+export interface ApiOptions extends EnqueueRouteParts, JobRouteParts, DeadLetterRouteParts {
+  readonly client: Client;
   readonly keys: Keys;
   readonly metrics: Metrics;
   /** Requests a minute and address, before the login; 0 = no limit. */
@@ -35,6 +38,7 @@ export interface ApiOptions extends JobRouteParts, DeadLetterRouteParts {
 /** Fastify plugin: all `/v1` routes, `/openapi.json`, `/docs`. Set the server up with `serverOptions()`. */
 export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, options: ApiOptions) => {
   const routes = [
+    ...enqueueRoutes(options),
     ...jobRoutes(options),
     ...deadLetterRoutes(options),
     ...queueRoutes(options),
@@ -53,7 +57,15 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
   });
   await addHeaders(app, options);
   await addRateLimit(app, options);
-  for (const route of routes.filter((one) => one.rawBody !== true)) addRoute(app, route, options);
+  for (const route of routes)
+    if (route.rawBody !== true && route.bodyLimits === undefined) addRoute(app, route, options);
+  for (const route of routes) {
+    if (route.bodyLimits === undefined) continue;
+    await app.register(async (scope) => {
+      readBodiesStrictly(scope, route.bodyLimits);
+      addRoute(scope, route, options);
+    });
+  }
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     // The route reads the stream itself.

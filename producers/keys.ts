@@ -13,9 +13,14 @@ import { tenantRule } from './accept.ts';
 export const scopes = ['jobs', 'operator', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
+/** `premium`: ten times the rates per key. */
+const tiers = ['standard', 'premium'] as const;
+
 export interface Credential {
   /** For logs; never the key itself. */
   readonly keyId: string;
+  /** Default `standard`. */
+  readonly tier?: (typeof tiers)[number] | undefined;
   readonly tenant: string;
   readonly scopes: readonly Scope[];
 }
@@ -27,6 +32,7 @@ export interface Keys {
   readonly create: (request: {
     readonly tenant: string;
     readonly scopes: readonly Scope[];
+    readonly tier?: Credential['tier'];
     /** Epoch ms. */
     readonly expiresAt?: number;
   }) => Promise<{ readonly id: string; readonly key: string }>;
@@ -43,6 +49,7 @@ const stored = z.object({
   hash: z.string(),
   tenant: z.string().regex(tenantRule),
   scopes: z.array(z.enum(scopes)),
+  tier: z.enum(tiers).optional(),
   expiresAt: z.number().optional(),
 });
 
@@ -108,7 +115,7 @@ export function createKeys(parts: {
       const record = await cache.load(id);
       if (record === undefined || !timingSafeEqual(hash, Buffer.from(record.hash, 'hex'))) return undefined;
       if (record.expiresAt !== undefined && record.expiresAt <= now()) return undefined;
-      return { keyId: id, tenant: record.tenant, scopes: record.scopes };
+      return { keyId: id, tenant: record.tenant, scopes: record.scopes, tier: record.tier };
     },
     create: async (request) => {
       const { id, key } = mintKey();

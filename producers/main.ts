@@ -10,6 +10,7 @@ import type { ObjectStore } from '../runtime/object-store.ts';
 import type { Client } from './client.ts';
 import type { ApiEnv } from './env.ts';
 import { type ApiOptions, api } from './http.ts';
+import { openKeyRates, rateOf } from './key-rates.ts';
 import { createKeys } from './keys.ts';
 import { serverOptions } from './server-options.ts';
 import { createSignedLinks, localSigningKey } from './signed-links.ts';
@@ -43,6 +44,9 @@ export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
       checkPayload: (queue, payload) => payloadProblem(registry, queue, payload),
     }),
     publicUrl: env.PUBLIC_URL,
+    keyRates: openKeyRates(backend, { add: rateOf(env.KEY_RATE_LIMIT), batch: rateOf(env.BATCH_RATE_LIMIT) }, () =>
+      parts.metrics.rateLimited.inc({ tenant_class: 'key' }),
+    ),
     requestsPerMinute: env.HTTP_RATE_LIMIT,
     requireIdempotencyKey: env.REQUIRE_IDEMPOTENCY_KEY,
     uploadMaxBytes: env.UPLOAD_MAX_BYTES,

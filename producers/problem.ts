@@ -1,5 +1,5 @@
 /** Errors over HTTP: RFC 9457 `application/problem+json`, the same shape for every status. No stack, no host name, no value of the request. */
-import { type ProducerCode, type ProducerError, producerCodes } from './errors.ts';
+import { LimitedError, type ProducerCode, type ProducerError, producerCodes } from './errors.ts';
 
 export interface Problem {
   /** Stable per code. */
@@ -21,7 +21,9 @@ export const apiCodes: Readonly<Record<string, string>> = Object.fromEntries(
 );
 
 export function problemOf(error: ProducerError, requestId: string): Problem {
-  const { status, title } = producerCodes[error.code];
+  const known = producerCodes[error.code];
+  const isTooFull = error instanceof LimitedError && error.status === 503;
+  const { status, title } = isTooFull ? { status: 503, title: 'Too full' } : known;
   return {
     type: `urn:jobfleet:error:${error.code.toLowerCase().replaceAll('_', '-')}`,
     title,

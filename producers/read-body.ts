@@ -1,4 +1,4 @@
-/** Reads request bodies: at most 256 KiB, all of it within eight seconds, uncompressed JSON. */
+/** Reads request bodies: at most 256 KiB (4 MiB for a batch), all of it within eight seconds, uncompressed JSON. */
 
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -8,12 +8,24 @@ import { readStrictJson } from './strict-json.ts';
 export const bodyLimitBytes = 262_144;
 const bodyDeadlineMs = 8_000;
 
+/** How much a body may hold. */
+export interface BodyLimits {
+  readonly bytes: number;
+  /** Keys and elements. */
+  readonly keys: number;
+}
+
+const ordinary: BodyLimits = { bytes: bodyLimitBytes, keys: 1_000 };
+/** A thousand small jobs, or some large ones. */
+export const batchBody: BodyLimits = { bytes: 4 * 1_048_576, keys: 50_000 };
+
 /** Replaces Fastify's parsers in this scope: JSON is read strictly, everything else is 415. */
-export function readBodiesStrictly(app: FastifyInstance): void {
+export function readBodiesStrictly(app: FastifyInstance, limits: BodyLimits = ordinary): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: Readable) => {
     refuseEncodings(request);
-    return readStrictJson(await readAll(payload, Number(request.headers['content-length'] ?? 0)));
+    const announced = Number(request.headers['content-length'] ?? 0);
+    return readStrictJson(await readAll(payload, announced, limits.bytes), limits.keys);
   });
 }
 
@@ -29,7 +41,7 @@ function refuseEncodings(request: FastifyRequest): void {
 }
 
 /** Throws `TOO_LARGE`, `TIMEOUT`, or `MALFORMED` when the sender goes away. */
-function readAll(payload: Readable, announced: number): Promise<Uint8Array> {
+function readAll(payload: Readable, announced: number, limitBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -42,7 +54,7 @@ function readAll(payload: Readable, announced: number): Promise<Uint8Array> {
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
       chunks.push(chunk);
-      if (size > bodyLimitBytes) settle(() => reject(tooLarge()));
+      if (size > limitBytes) settle(() => reject(tooLarge(limitBytes)));
     };
     const onEnd = (): void => settle(() => resolve(Buffer.concat(chunks)));
     const onGone = (): void =>
@@ -52,13 +64,13 @@ function readAll(payload: Readable, announced: number): Promise<Uint8Array> {
       bodyDeadlineMs,
     );
     payload.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
-    if (announced > bodyLimitBytes) settle(() => reject(tooLarge()));
+    if (announced > limitBytes) settle(() => reject(tooLarge(limitBytes)));
   });
 }
 
-function tooLarge(): ProducerError {
+function tooLarge(limitBytes: number): ProducerError {
   return new ProducerError(
     'TOO_LARGE',
-    `The body is larger than ${bodyLimitBytes} bytes; upload large inputs with POST /v1/uploads.`,
+    `The body is larger than ${limitBytes} bytes; upload large inputs with POST /v1/uploads.`,
   );
 }

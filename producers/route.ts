@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ProducerError, parseOrRefuse } from './errors.ts';
 import type { Credential, Scope } from './keys.ts';
+import type { BodyLimits } from './read-body.ts';
 
 export interface Answer {
   readonly status: number;
@@ -52,6 +53,8 @@ interface Facts {
   readonly answers: Readonly<Record<number, Described>>;
   /** Headers a caller may send, by name. */
   readonly requestHeaders?: Readonly<Record<string, string>>;
+  /** A larger body than usual. */
+  readonly bodyLimits?: BodyLimits;
   /** The body is a stream that the route reads itself, of this many bytes at most. */
   readonly rawBody?: boolean;
 }

@@ -1,17 +1,15 @@
-/** `/v1/jobs`: accept, list, show, cancel. */
+/** `/v1/jobs`: list, show, cancel. */
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { findJobs, foundStates } from '../backends/find.ts';
-import type { Enqueued } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
-import { enqueueOptions } from './accept.ts';
 import type { Client } from './client.ts';
-import { ProducerError } from './errors.ts';
+import { ProducerError, unknownType } from './errors.ts';
 import { describeJob, interruptionsOf, type JobStatus, runKey } from './job-status.ts';
 import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
-import { type Answer, defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
+import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
 import type { SignedLinks } from './signed-links.ts';
 
 export interface JobRouteParts {
@@ -20,20 +18,10 @@ export interface JobRouteParts {
   readonly registry: Registry;
   readonly objects: ObjectStore;
   readonly links: SignedLinks;
-  readonly requireIdempotencyKey: boolean;
 }
 
 const jobId = z.object({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
 const link = z.object({ self: z.string() });
-const acceptedAnswer = z.object({
-  id: z.string(),
-  type: z.string(),
-  queue: z.string(),
-  status: z.string(),
-  duplicate: z.boolean().describe('True when an idempotency key or a unique key named a job that was there.'),
-  createdAt: z.string(),
-  links: link,
-});
 const summaryAnswer = z.object({
   id: z.string(),
   type: z.string(),
@@ -55,64 +43,10 @@ const jobAnswer = summaryAnswer.extend({
   files: z.array(z.object({ object: z.string(), url: z.string(), contentType: z.string(), sizeBytes: z.number() })),
 });
 
-const idempotencyRule = /^[\x20-\x7e]{1,255}$/;
 const linksOf = (id: string) => ({ self: `/v1/jobs/${id}` });
 
 export function jobRoutes(parts: JobRouteParts): Route[] {
-  return [acceptRoute(parts), listRoute(parts), showRoute(parts), cancelRoute(parts)];
-}
-
-function acceptRoute({ client, requireIdempotencyKey }: JobRouteParts): Route {
-  return defineRoute({
-    method: 'POST',
-    path: '/v1/jobs',
-    operationId: 'enqueueJob',
-    summary: 'Accept a job. It is stored when the answer is 202.',
-    tag: 'jobs',
-    scope: 'jobs',
-    params: nothing,
-    query: nothing,
-    body: z.strictObject({ type: z.string().max(64), payload: z.unknown(), options: enqueueOptions.optional() }),
-    requestHeaders: { 'idempotency-key': 'Up to 255 characters; the same key names the same job for 24 hours.' },
-    answers: {
-      202: {
-        description: 'Stored. `Idempotent-Replayed: true` when the key was used before with the same body.',
-        schema: acceptedAnswer,
-        headers: { location: 'Address of the job.', 'idempotent-replayed': '`true` for a replay.' },
-      },
-    },
-    handle: async ({ body, credential, request }) => {
-      const key = idempotencyKey(request.headers['idempotency-key'], requireIdempotencyKey);
-      const { delayMs, attempts, startBy } = body.options ?? {};
-      const enqueued = await client.enqueueNamed(body.type, body.payload, {
-        tenant: credential.tenant,
-        route: 'POST /v1/jobs',
-        ...(delayMs === undefined ? {} : { delayMs }),
-        ...(attempts === undefined ? {} : { attempts }),
-        ...(startBy === undefined ? {} : { startBy }),
-        ...(key === undefined ? {} : { idempotencyKey: key }),
-      });
-      return accepted(enqueued, key !== undefined && enqueued.duplicate, delayMs);
-    },
-  });
-}
-
-/** A replay says what the first answer said; where the job stands by now, `GET` tells. */
-function accepted(enqueued: Enqueued, isReplay: boolean, delayMs = 0): Answer {
-  const { id, type, queue, duplicate, createdAt } = enqueued;
-  const status = isReplay ? (delayMs > 0 ? 'delayed' : 'waiting') : enqueued.status;
-  return {
-    status: 202,
-    headers: { location: linksOf(id).self, ...(isReplay ? { 'idempotent-replayed': 'true' } : {}) },
-    body: { id, type, queue, status, duplicate, createdAt, links: linksOf(id) },
-  };
-}
-
-function idempotencyKey(header: string | string[] | undefined, required: boolean): string | undefined {
-  if (header === undefined && !required) return undefined;
-  if (typeof header === 'string' && idempotencyRule.test(header)) return header;
-  const message = 'expected 1 to 255 printable ASCII characters';
-  throw new ProducerError('INVALID', `Idempotency-Key: ${message}.`, [{ path: 'headers.idempotency-key', message }]);
+  return [listRoute(parts), showRoute(parts), cancelRoute(parts)];
 }
 
 const listQuery = z.strictObject({

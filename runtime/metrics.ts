@@ -52,8 +52,10 @@ export interface Metrics {
   /** Ticks that did not run. `reason`: duplicate, late, overlap, paused, removed. */
   readonly scheduleSkipped: Counter<'schedule' | 'reason'>;
   readonly httpDuration: Histogram<'route' | 'status'>;
-  /** Requests answered 429, by what was limited: `address` (before the login). */
+  /** Refused for a rate, by what was limited: `address` (before the login), `key`, `tenant`, `limit-key`, `queue`. */
   readonly rateLimited: Counter<'tenant_class'>;
+  /** Adds refused because too much is there: `reason` memory, depth, age. */
+  readonly addsRefused: Counter<'queue' | 'reason'>;
   /** Adds a source of gauges. */
   watch(source: GaugeSource): void;
   /** The exposition text, gauges fresh. */
@@ -115,7 +117,11 @@ function createCounters(registers: Registry[]) {
       ['route', 'status'],
       httpSeconds,
     ),
-    rateLimited: counter('jobfleet_rate_limited_total', 'Requests answered 429.', ['tenant_class']),
+    rateLimited: counter('jobfleet_rate_limited_total', 'Requests and adds refused for a rate.', ['tenant_class']),
+    addsRefused: counter('jobfleet_adds_refused_total', 'Adds refused because too much waits or is stored.', [
+      'queue',
+      'reason',
+    ]),
   };
 }
 

@@ -1,0 +1,106 @@
+/**
+ * Several jobs in one call: all of them pass every check and limit before the first is stored, and each gets its answer,
+ * in order. One round trip per queue, beside those for idempotency keys.
+ */
+import type { Enqueued } from '../jobs/define.ts';
+import { type AcceptParts, answer, counted, type Prepared, withId } from './accept.ts';
+import { LimitedError } from './errors.ts';
+import { type ClaimedKey, claimKey } from './idempotency.ts';
+import { newJob } from './new-job.ts';
+import { addManyLarge, isLarge } from './offload.ts';
+
+const keysAtOnce = 20;
+
+/** Throws `LimitedError` or `IDEMPOTENCY_MISMATCH`, then nothing was stored. */
+export async function acceptMany(
+  prepared: readonly Prepared[],
+  routeOf: (prepared: Prepared) => string,
+  parts: AcceptParts,
+): Promise<Enqueued[]> {
+  const refused = await parts.gate.refusal(prepared);
+  if (refused !== undefined) throw refused;
+  const keys = await claimKeys(prepared, routeOf, parts);
+  const entries = prepared.map((one, place): Entry => ({ prepared: one, place, claimed: keys.get(place) }));
+  const fresh = entries.filter(({ claimed }) => claimed?.isStored !== true);
+  const counting = parts.gate.count(fresh.map((entry) => entry.prepared));
+  if (counting !== undefined) parts.onRate?.(await orForget(counting, keys));
+  const answers = new Map(
+    entries.flatMap(({ prepared: one, place, claimed }) =>
+      claimed?.isStored === true ? [[place, answer(one, claimed.id, true)]] : [],
+    ),
+  );
+  for (const group of byQueue(fresh)) await storeGroup(group, answers, parts);
+  return prepared.flatMap((_, place) => answers.get(place) ?? []);
+}
+
+interface Entry {
+  readonly prepared: Prepared;
+  readonly place: number;
+  readonly claimed: ClaimedKey | undefined;
+}
+
+/** A key that names another request gives back those that were claimed before it was met. */
+async function claimKeys(
+  prepared: readonly Prepared[],
+  routeOf: (prepared: Prepared) => string,
+  { backend }: AcceptParts,
+): Promise<Map<number, ClaimedKey>> {
+  const keyed = prepared.flatMap((one, place) => (one.options.idempotencyKey === undefined ? [] : [{ one, place }]));
+  const claimed = new Map<number, ClaimedKey>();
+  for (let from = 0; from < keyed.length; from += keysAtOnce) {
+    const asked = keyed.slice(from, from + keysAtOnce);
+    const answers = await Promise.allSettled(
+      asked.map(({ one, place }) => claimKey(backend.records, one, routeOf(one), `items.${place}`)),
+    );
+    let failed: PromiseRejectedResult | undefined;
+    for (const [index, settled] of answers.entries()) {
+      const place = asked[index]?.place;
+      if (settled.status === 'rejected') failed ??= settled;
+      else if (place !== undefined) claimed.set(place, settled.value);
+    }
+    if (failed !== undefined) {
+      await forgetAll(claimed);
+      throw failed.reason instanceof Error ? failed.reason : new Error(String(failed.reason));
+    }
+  }
+  return claimed;
+}
+
+async function orForget<T>(counting: Promise<T>, keys: ReadonlyMap<number, ClaimedKey>): Promise<T> {
+  try {
+    return await counting;
+  } catch (error) {
+    if (error instanceof LimitedError) await forgetAll(keys);
+    throw error;
+  }
+}
+
+async function forgetAll(keys: ReadonlyMap<number, ClaimedKey>): Promise<void> {
+  for (const key of keys.values()) if (key.isNew) await key.forget();
+}
+
+function byQueue(entries: readonly Entry[]): Iterable<readonly Entry[]> {
+  const groups = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const name = entry.prepared.job.name;
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [entry]);
+    else group.push(entry);
+  }
+  return groups.values();
+}
+
+async function storeGroup(group: readonly Entry[], answers: Map<number, Enqueued>, parts: AcceptParts): Promise<void> {
+  const queue = group[0]?.prepared.job.name ?? '';
+  const jobs = group.map(({ prepared, claimed }) => newJob(withId(prepared, claimed?.id ?? prepared.id)));
+  const stored = await (jobs.some(isLarge) ? addManyLarge(queue, jobs, parts) : parts.backend.addMany(queue, jobs));
+  const confirming: Promise<void>[] = [];
+  for (const [index, { prepared, place, claimed }] of group.entries()) {
+    const asked = claimed?.id ?? prepared.id;
+    const id = stored[index] ?? asked;
+    answers.set(place, counted(prepared, id, id !== asked || claimed?.isNew === false, parts));
+    if (claimed !== undefined) confirming.push(claimed.confirm(id));
+    if (confirming.length === keysAtOnce) await Promise.all(confirming.splice(0));
+  }
+  await Promise.all(confirming);
+}

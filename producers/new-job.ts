@@ -1,0 +1,53 @@
+/** What the store is told of a job that passed every check. */
+import { createHash } from 'node:crypto';
+import type { JobsOptions } from 'bullmq';
+import type { JobFacts, NewJob } from '../backends/backend.ts';
+import { turnOf } from '../backends/fairness.ts';
+import type { Prepared } from './accept.ts';
+
+export function newJob(prepared: Prepared): NewJob {
+  const { id, job, json, acceptedAt, tenant, options } = prepared;
+  const stored = { id, name: job.name, json, timestamp: acceptedAt, options: storeOptions(prepared) };
+  return job.policy.order === 'fair' ? { ...stored, turn: turnOf(tenant, options.level) } : stored;
+}
+
+/**
+ * What BullMQ is told. `jobfleet` is our one extra option, and stands there only when it says something; `data` stays
+ * the bare payload. Options are packed, stored and read again with every claim, so what is a default is left out.
+ */
+function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: JobFacts } {
+  const { job, options, tenant, payload } = prepared;
+  const key = job.uniqueKey?.(payload);
+  const facts = factsOf(prepared);
+  return {
+    attempts: options.attempts ?? job.policy.attempts,
+    backoff: { type: 'policy' },
+    ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
+    // Hashed: a unique key may hold an address, and options are shown as they are.
+    ...(key === undefined
+      ? {}
+      : { deduplication: { id: createHash('sha256').update(`${tenant}\n${key}`).digest('hex') } }),
+    ...(facts === undefined ? {} : { jobfleet: facts }),
+  };
+}
+
+/** Undefined for a job of nobody that asks for nothing: the usual case. */
+function factsOf({ options, tenant, limitKey }: Prepared): JobFacts | undefined {
+  const { level = 'normal', startBy } = options;
+  if (tenant === '-' && level === 'normal' && limitKey === undefined && startBy === undefined) return undefined;
+  return {
+    tenant,
+    ...(level === 'normal' ? {} : { level }),
+    ...(limitKey === undefined ? {} : { limitKey }),
+    ...(startBy === undefined ? {} : { startBy: Date.parse(startBy) }),
+    v: 1,
+  };
+}
+
+/** Hashed as well. Undefined where the type does not count by key: then it is not worth its bytes. */
+export function hashedLimitKey(job: Prepared['job'], payload: unknown): string | undefined {
+  const { concurrency, rate } = job.policy.perKey;
+  if (concurrency === undefined && rate === undefined) return undefined;
+  const key = job.limitKey?.(payload);
+  return key === undefined ? undefined : createHash('sha256').update(key).digest('hex').slice(0, 32);
+}
