@@ -31,8 +31,12 @@ describe('the signature of a failure', () => {
   });
 
   it.each(['a', '"', "'", '1', 'a1', 'a-', '@', '://', ' ', 'é'])('takes no time on 50 KB of %s', (piece) => {
-    const started = performance.now();
-    sign(`UNEXPECTED: ${piece.repeat(50_000)}`);
-    expect(performance.now() - started).toBeLessThan(50);
+    // The best of three: the process may have had to wait for a processor.
+    const tookMs = [1, 2, 3].map(() => {
+      const started = performance.now();
+      sign(`UNEXPECTED: ${piece.repeat(50_000)}`);
+      return performance.now() - started;
+    });
+    expect(Math.min(...tookMs)).toBeLessThan(50);
   });
 });

@@ -95,7 +95,9 @@ describe.each([
       void worker.run();
       const id = await started;
       const heard = new Promise((resolve) => {
+        // Other test files say things on the same store at the same time.
         const stop = backend.control.listen((message) => {
+          if (message.queue !== greet.name) return;
           stop();
           resolve(message);
         });
