@@ -13,6 +13,7 @@ import { startWorkers } from '../workers/main.ts';
 import { openParts, orClose } from './compose.ts';
 import { listen } from './listen.ts';
 import { draining, note } from './output.ts';
+import { exitWhenStuck } from './stuck.ts';
 import { version } from './version.ts';
 
 const closeMs = 20_000;
@@ -68,6 +69,7 @@ export async function runWorker(flags: { readonly queues?: string; readonly conc
   shutdown.add({ name: 'close server', deadlineMs: 2_000, run: () => app.close() });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
   shutdown.listen();
+  exitWhenStuck(fleet, shutdown);
   for (const [type, reason] of fleet.unavailable) note(`${type} cannot run here: ${reason}`);
   note(`Worker ready for ${fleet.serves.join(', ')}; health at ${url}`);
 }

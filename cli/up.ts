@@ -20,6 +20,7 @@ import { openParts, orClose, type Parts } from './compose.ts';
 import { listen, listenFrom } from './listen.ts';
 import { localSecrets, type Secrets, writeClientFile } from './local-state.ts';
 import { CliError, draining, note, print } from './output.ts';
+import { exitWhenStuck } from './stuck.ts';
 import { version } from './version.ts';
 
 const upEnv = z.object({ ...commonEnv.shape, ...apiEnv.shape, ...dashboardEnv.shape, ...workersEnv.shape });
@@ -143,6 +144,7 @@ function drainOnSignals(shutdown: Shutdown, running: Running, env: UpEnv, closeA
   });
   shutdown.add({ name: 'close stores', deadlineMs: 20_000, run: () => parts.close() });
   shutdown.listen();
+  exitWhenStuck(fleet, shutdown);
 }
 
 async function storeProblem(parts: Parts): Promise<string | undefined> {

@@ -12,10 +12,11 @@ export interface ServedType {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Changes while the process runs: `recheck.ts` moves a type over once it can run. */
 export interface Availability {
-  readonly served: readonly ServedType[];
+  readonly served: ServedType[];
   /** Name → one sentence. */
-  readonly unavailable: ReadonlyMap<string, string>;
+  readonly unavailable: Map<string, string>;
 }
 
 type Values = Readonly<Record<string, string | undefined>>;
@@ -47,7 +48,8 @@ function wantedJobs(registry: Registry, names: readonly string[] | undefined): J
   return [...new Set(names.map((name) => registry.find(name)))].filter((job) => job !== undefined);
 }
 
-async function lookAt(
+/** Judged afresh: imports the handler, reads its variables, asks for its programs. Never throws. */
+export async function lookAt(
   registry: Registry,
   job: Job,
   values: Values,

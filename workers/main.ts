@@ -10,10 +10,12 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { type Availability, announce, findAvailable, type ServedType } from './availability.ts';
 import { watchCancels } from './cancels.ts';
+import type { Claim } from './claim.ts';
 import { watchClock } from './clock.ts';
 import type { WorkersEnv } from './env.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { createLoops, type Loop, type Loops } from './loops.ts';
+import { recheckUnavailable } from './recheck.ts';
 import { type OpenTypes, openTypes } from './types.ts';
 import { type Held, openQueueWorker } from './worker.ts';
 
@@ -33,6 +35,8 @@ export interface FleetOptions {
   readonly handlerEnv: Readonly<Record<string, string | undefined>>;
   /** Job types or aliases to run; overrides `QUEUES`. */
   readonly queues?: readonly string[];
+  /** How often types that cannot run here are looked at again. Default 60,000. */
+  readonly recheckMs?: number;
 }
 
 export interface Fleet {
@@ -42,6 +46,11 @@ export interface Fleet {
   readonly unavailable: ReadonlyMap<string, string>;
   /** Why this process should be restarted; undefined when its claim loops get answers. */
   live(): string | undefined;
+  /**
+   * Resolves with the reason when a claim loop stopped asking, was rebuilt, and stopped asking again within ten minutes:
+   * drain and exit, so that the process is started anew. Usually never.
+   */
+  readonly stuck: Promise<string>;
   /** Why it claims nothing now; undefined when it does. */
   ready(): string | undefined;
   /** Attempts running now. */
@@ -83,7 +92,20 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     isStopping: false,
     handedBack: new Set(),
   };
-  const loops = createLoops(state.held, (queue, error) => log.error({ queue, err: error }, 'a claim loop failed'));
+  let sayStuck: (reason: string) => void = () => undefined;
+  const stuck = new Promise<string>((resolve) => {
+    sayStuck = resolve;
+  });
+  const loops = createLoops({
+    held: state.held,
+    ping: () => backend.ping(),
+    onError: (queue, error) => log.error({ queue, err: error }, 'a claim loop failed'),
+    onRebuilt: (reason) => log.error({ reason }, 'claim loop rebuilt'),
+    onStuck: (reason) => {
+      log.fatal({ reason }, 'a rebuilt claim loop stopped asking again; this process has to be started anew');
+      sayStuck(reason);
+    },
+  });
   const guards = await openGuards(options, available, state, loops);
   const types = await openTypes(options, available.served).catch(async (error: unknown) => {
     await guards.close();
@@ -93,8 +115,26 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   options.metrics.watch({ workers: () => loops.samples() });
   state.isStarted = true;
   loops.setClaiming(guards.problem() === undefined);
+  const late: OpenTypes[] = [];
+  const rechecking = recheckUnavailable({
+    registry: options.registry,
+    values: options.handlerEnv,
+    available,
+    onFound: async (served) => {
+      const opened = await openTypes(options, [served]);
+      late.push(opened);
+      loops.add(openLoop(options, state, guards, opened, served));
+      log.info({ job: served.job.name }, 'job type available now');
+    },
+    onError: (job, error) =>
+      log.warn({ job: job.name, err: error }, 'job type not opened; looked at again in a minute'),
+    ...(options.recheckMs === undefined ? {} : { everyMs: options.recheckMs }),
+  });
   return {
-    serves: available.served.map(({ job }) => job.name),
+    get serves() {
+      return available.served.map(({ job }) => job.name);
+    },
+    stuck,
     unavailable: available.unavailable,
     live: () => loops.silent(),
     ready: () => (state.isStopping ? 'This worker is shutting down.' : (guards.problem() ?? nothingToRun(available))),
@@ -102,9 +142,10 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     async stop(deadlineMs) {
       const startedAt = Date.now();
       state.isStopping = true;
+      await rechecking.stop();
       await loops.drain(startedAt + deadlineMs * abortAtShare, startedAt + deadlineMs);
       await loops.close(startedAt + deadlineMs - Date.now());
-      await types.close();
+      for (const opened of [types, ...late]) await opened.close();
       await guards.close();
       const handedBack = state.handedBack.size;
       log.info({ handedBack, durationMs: Date.now() - startedAt }, 'workers stopped');
@@ -122,18 +163,19 @@ function openLoop(
   served: ServedType,
 ): Loop {
   const concurrency = state.concurrencyOf(served.job);
-  const opened = openQueueWorker({
+  const parts = {
     job: served.job,
     backend: options.backend,
     concurrency,
     leaseMs: state.leaseMs,
     leases: guards.leases,
     held: state.held,
-    isStopping: () => state.isStopping,
-    onHandedBack: ({ id }) => state.handedBack.add(id),
+    onHandedBack: ({ id }: Claim) => state.handedBack.add(id),
     ...types.partsOf(served),
-  });
-  return { name: served.job.name, concurrency, ...opened };
+  };
+  const open: Loop['open'] = (isRetired) =>
+    openQueueWorker({ ...parts, isStopping: () => state.isStopping || isRetired() });
+  return { name: served.job.name, concurrency, open };
 }
 
 interface Guards {
@@ -145,7 +187,7 @@ interface Guards {
 
 /** Leases, clock, cancels and the word on the store about what runs here. They pause and resume the claim loops. */
 async function openGuards(
-  { backend, log }: FleetOptions,
+  { backend, log, registry }: FleetOptions,
   available: Availability,
   state: FleetState,
   loops: Loops,
@@ -157,11 +199,16 @@ async function openGuards(
     problems[kind] = next;
     if (state.isStarted) loops.setClaiming(problem() === undefined);
   };
+  // Types that cannot run yet, too: they may later.
+  const late = [...available.unavailable.keys()]
+    .map((name) => registry.jobs.get(name))
+    .filter((job) => job !== undefined);
+  const wanted = [...available.served.map(({ job }) => job), ...late];
   const leases = await openLeases({
     connection: backend.leaseConnection,
     leaseMs: state.leaseMs,
-    queues: available.served.map(({ job }) => job.name),
-    slots: available.served.reduce((sum, { job }) => sum + state.concurrencyOf(job) + spareSlots, 0),
+    queues: wanted.map((job) => job.name),
+    slots: wanted.reduce((sum, job) => sum + state.concurrencyOf(job) + spareSlots, 0),
     onLost: ({ queue, id, token }) => {
       for (const { running, token: own, graceMs } of state.held)
         if (own === token && running.claim.id === id && running.claim.queue === queue)

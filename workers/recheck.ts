@@ -1,0 +1,54 @@
+/** Looks again at job types that could not run here: a program may be installed, a secret's file mounted, meanwhile. */
+import type { Job } from '../jobs/define.ts';
+import type { Registry } from '../jobs/registry.ts';
+import { type Availability, lookAt, type ServedType } from './availability.ts';
+
+export interface RecheckParts {
+  readonly registry: Registry;
+  readonly values: Readonly<Record<string, string | undefined>>;
+  readonly available: Availability;
+  /** Begins to serve it. A rejection is reported, and the type looked at again. */
+  readonly onFound: (served: ServedType) => Promise<void>;
+  readonly onError: (job: Job, error: unknown) => void;
+  /** Default 60,000. */
+  readonly everyMs?: number;
+}
+
+/** Keeps `available` up to date until it is stopped. What can run here is not asked again: its attempts tell. */
+export function recheckUnavailable(parts: RecheckParts): { stop(): Promise<void> } {
+  const { registry, available } = parts;
+  let isStopped = false;
+  let round: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  const look = async (job: Job): Promise<void> => {
+    const found = await lookAt(registry, job, parts.values);
+    if (isStopped) return;
+    if ('reason' in found) {
+      available.unavailable.set(job.name, found.reason);
+      return;
+    }
+    await parts.onFound(found);
+    available.unavailable.delete(job.name);
+    available.served.push(found);
+  };
+  const lookAtAll = async (): Promise<void> => {
+    for (const name of available.unavailable.keys()) {
+      const job = registry.jobs.get(name);
+      if (job !== undefined && !isStopped) await look(job).catch((error: unknown) => parts.onError(job, error));
+    }
+  };
+  const plan = (): void => {
+    if (isStopped || available.unavailable.size === 0) return;
+    timer = setTimeout(() => {
+      round = lookAtAll().finally(plan);
+    }, parts.everyMs ?? 60_000).unref();
+  };
+  plan();
+  return {
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await round;
+    },
+  };
+}
