@@ -12,6 +12,7 @@ import { limitTests } from './conformance-limits.ts';
 import { propertyTests } from './conformance-properties.ts';
 import { recordTests } from './conformance-records.ts';
 import { createStage, type Register } from './conformance-stage.ts';
+import { scheduleTests } from './conformance-schedules.ts';
 import { watchingTests } from './conformance-watching.ts';
 
 /** Titles of tests that do not apply to a store, each with the reason. */
@@ -42,6 +43,7 @@ export function conformance(
     leaseTests(stage, register);
     recordTests(stage, register);
     deadLetterTests(stage, register);
+    scheduleTests(stage, register);
     fairnessTests(stage, register);
     limitTests(stage, register);
   });
