@@ -1,0 +1,186 @@
+/** What a scenario may touch while the load runs: the workers, the store, the clock of the run, seeded chance. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { type FaultLine, logPaths, openLog, type ProducerLine, readLog } from './logs.ts';
+import { createRandom, numberOf } from './plan.ts';
+import { type Ended, type ProcessOptions, type Started, startProcess } from './processes.ts';
+import type { StoreName, StoreServer } from './servers.ts';
+import { type SideSettings, settingsVariable } from './side.ts';
+
+export interface WorkerProcess extends Started {
+  /** Told to stop, or killed on purpose: its end is no surprise. */
+  isLeaving: boolean;
+}
+
+/** A worker that was asked to stop. */
+export interface Stop {
+  readonly tookMs: number;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Arena {
+  readonly side: 'ours' | 'stock';
+  readonly store: StoreName;
+  readonly seconds: number;
+  readonly folder: string;
+  readonly server: StoreServer;
+  /** The same sequence on both sides. */
+  readonly random: () => number;
+  /** Running now; the supervisor replaces one that ends. */
+  readonly workers: readonly WorkerProcess[];
+  readonly stops: readonly Stop[];
+  /** Figures of a scenario's own. */
+  readonly facts: Map<string, number>;
+  /** Writes the fault down, for the log and for recovery times. */
+  readonly note: (event: FaultLine['event'], what: string, worker?: WorkerProcess) => void;
+  /** For `seconds`: `act` after every `everyMs`. */
+  every(everyMs: number, act: (round: number) => Promise<void> | void): Promise<void>;
+  pick(): WorkerProcess | undefined;
+  /** SIGKILL. */
+  kill(worker: WorkerProcess): Promise<Ended>;
+  /** SIGTERM, and SIGKILL after `graceMs`, as a platform does. */
+  stop(worker: WorkerProcess, graceMs: number): Promise<Stop>;
+  startWorker(options?: Pick<ProcessOptions, 'environment' | 'imports'>): Promise<WorkerProcess>;
+  /** Off: nobody replaces a worker that ends. */
+  supervise(isOn: boolean): void;
+  /** Starts what is missing to the usual number. */
+  refill(): Promise<void>;
+  /** Resolves when it produces. It goes on counting where an earlier one was killed. */
+  startProducer(): Promise<void>;
+  /** SIGKILL; calls under way have no answer. */
+  killProducer(): Promise<void>;
+  /** No new calls; resolves when those under way have their answers. */
+  stopProducer(): Promise<void>;
+  /** Repeats, in a process of its own, every call nobody knows the outcome of. */
+  settle(): Promise<void>;
+}
+
+const respawnMs = 100;
+
+/** Keeps `size` workers running until `close`. */
+export function openArena(options: {
+  readonly settings: SideSettings;
+  readonly store: StoreName;
+  readonly server: StoreServer;
+  readonly seconds: number;
+  readonly size: number;
+}): Arena & { close(): Promise<void> } {
+  const { settings, size } = options;
+  const { folder } = settings;
+  const note = openLog<FaultLine>(logPaths(folder).faults);
+  const workers: WorkerProcess[] = [];
+  const stops: Stop[] = [];
+  let isSupervised = true;
+  let isClosed = false;
+  const starting = new Set<Promise<unknown>>();
+
+  const startWorker: Arena['startWorker'] = async (more = {}) => {
+    const started = startProcess('worker', {
+      ...more,
+      folder,
+      environment: { [settingsVariable]: JSON.stringify(settings), ...more.environment },
+    });
+    const worker: WorkerProcess = { ...started, isLeaving: false };
+    workers.push(worker);
+    void worker.exited.then(({ code, signal }) => {
+      workers.splice(workers.indexOf(worker), 1);
+      note('exit', worker.isLeaving ? 'asked' : 'unasked', { actor: worker.pid, code, signal });
+      if (!isSupervised || isClosed) return;
+      const again = wait(respawnMs)
+        .then(() => (isSupervised && !isClosed && workers.length < size ? startWorker() : undefined))
+        .catch(() => undefined);
+      starting.add(again);
+      void again.finally(() => starting.delete(again));
+    });
+    await worker.ready;
+    return worker;
+  };
+  const random = createRandom(settings.seed);
+  let producer: Started | undefined;
+  const produce = (from: number, ...words: readonly string[]): Started =>
+    startProcess('producer', {
+      folder,
+      arguments: words,
+      environment: { [settingsVariable]: JSON.stringify({ ...settings, from }) },
+    });
+  return {
+    side: settings.side,
+    store: options.store,
+    seconds: options.seconds,
+    folder,
+    server: options.server,
+    random,
+    workers,
+    stops,
+    facts: new Map(),
+    note: (event, what, worker) => note(event, what, worker === undefined ? {} : { actor: worker.pid }),
+    async every(everyMs, act) {
+      const until = Date.now() + options.seconds * 1_000;
+      for (let round = 0; Date.now() + everyMs <= until; round += 1) {
+        await wait(everyMs);
+        await act(round);
+      }
+      await wait(Math.max(0, until - Date.now()));
+    },
+    pick: () => workers[Math.floor(random() * workers.length)],
+    kill(worker) {
+      worker.isLeaving = true;
+      note('kill', 'SIGKILL', { actor: worker.pid });
+      worker.child.kill('SIGKILL');
+      return worker.exited;
+    },
+    async stop(worker, graceMs) {
+      worker.isLeaving = true;
+      const askedAt = Date.now();
+      note('term', `grace ${graceMs} ms`, { actor: worker.pid });
+      worker.child.kill('SIGTERM');
+      const limit = new AbortController();
+      const late = wait(graceMs, undefined, { signal: limit.signal }).then(
+        () => worker.child.kill('SIGKILL'),
+        () => undefined,
+      );
+      const { code, signal, at } = await worker.exited;
+      limit.abort();
+      await late;
+      const stop = { tookMs: at - askedAt, code, signal };
+      stops.push(stop);
+      return stop;
+    },
+    startWorker,
+    supervise: (isOn) => {
+      isSupervised = isOn;
+    },
+    async refill() {
+      isSupervised = true;
+      await Promise.all(Array.from({ length: size - workers.length }, () => startWorker()));
+    },
+    async startProducer() {
+      const keys = readLog<ProducerLine>(logPaths(folder).producer).map((line) => numberOf(line.id) + 1);
+      producer = produce(keys.reduce((most, next) => Math.max(most, next), 0));
+      await producer.ready;
+    },
+    async killProducer() {
+      producer?.child.kill('SIGKILL');
+      await producer?.exited;
+    },
+    async stopProducer() {
+      if (producer?.child.connected === true) producer.child.send('stop');
+      await producer?.exited;
+    },
+    async settle() {
+      await produce(0, 'settle').exited;
+    },
+    async close() {
+      isClosed = true;
+      producer?.child.kill('SIGKILL');
+      await Promise.all(starting);
+      await Promise.all(
+        workers.slice().map((worker) => {
+          worker.isLeaving = true;
+          worker.child.kill('SIGKILL');
+          return worker.exited;
+        }),
+      );
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** What every key of a run is to do: a pure function of seed, scenario and number, so that logs need not say it. */
+import type { EffectKind } from './logs.ts';
+
+export interface Work {
+  readonly key: string;
+  /** `kill`: ends its own process. `block`: computes for `ms` without a pause. */
+  readonly act: 'work' | 'kill' | 'block';
+  /** How long the handler takes. */
+  readonly ms: number;
+  readonly effect: EffectKind | 'none';
+  /** So many bytes of ballast. */
+  readonly pad: string;
+}
+
+export interface Load {
+  /** Jobs a second. */
+  readonly rate: number;
+  /** Run time of a usual job. Default 30 to 50 ms. */
+  readonly ms?: readonly [number, number];
+  /** One in so many jobs takes `longMs`. Default none. */
+  readonly longEvery?: number;
+  /** Default 3,000. */
+  readonly longMs?: number;
+  /** One in so many jobs does `act` instead of working. */
+  readonly special?: {
+    readonly every: number;
+    readonly act: Work['act'];
+    readonly ms?: number;
+    readonly isBad: boolean;
+  };
+  /** No more jobs than this. */
+  readonly most?: number;
+  /** Every job waits this long before it may start. */
+  readonly delayMs?: number;
+  /** Bytes of ballast in each payload. Default 0. */
+  readonly padBytes?: number;
+}
+
+/** mulberry32: small, seeded, good enough to choose victims. */
+export function createRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d_2b_79_f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+export const keyOf = (seed: number, n: number): string => `${seed}-${n}`;
+export const numberOf = (key: string): number => Number(key.slice(key.indexOf('-') + 1));
+
+const kinds: readonly EffectKind[] = ['mail', 'hook', 'delta'];
+
+export function workOf(load: Load, key: string): Work {
+  const n = numberOf(key);
+  const { special, padBytes = 0 } = load;
+  const pad = 'x'.repeat(padBytes);
+  // The last of each group, so that a neighbour is under way before it.
+  if (special !== undefined && n % special.every === special.every - 1)
+    return { key, act: special.act, ms: special.ms ?? 0, effect: special.isBad ? 'none' : kindOf(n), pad };
+  if (load.longEvery !== undefined && n % load.longEvery === 0)
+    return { key, act: 'work', ms: load.longMs ?? 3_000, effect: kindOf(n), pad };
+  const [from, to] = load.ms ?? [30, 50];
+  return { key, act: 'work', ms: Math.round(from + (to - from) * createRandom(n)()), effect: kindOf(n), pad };
+}
+
+const kindOf = (n: number): EffectKind => kinds[Math.floor(n / 3) % 3] ?? 'mail';
+
+export function isBad(load: Load, key: string): boolean {
+  const { special } = load;
+  return special?.isBad === true && numberOf(key) % special.every === special.every - 1;
+}

@@ -1,0 +1,63 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Arena } from '../arena.ts';
+import type { Scenario } from '../scenario.ts';
+import { allPids, commandOf, embeddedPids, signal } from '../servers.ts';
+
+const cases = ['postmaster', 'all of PostgreSQL', 'a worker', 'everything'] as const;
+
+export const scenario: Scenario = {
+  title: 'embedded store under load: SIGKILL of the postmaster, of all its processes, of a worker, of everything',
+  stores: ['embedded'],
+  load: { rate: 40, longEvery: 40 },
+  async inject(arena) {
+    const until = Date.now() + arena.seconds * 1_000;
+    const watch = setInterval(() => count(arena), 100);
+    for (let round = 0; Date.now() < until; round += 1) {
+      await wait(3_000);
+      await strike(arena, cases[round % cases.length] ?? 'a worker');
+    }
+    clearInterval(watch);
+  },
+  problems: (_ours, { facts }) => {
+    const most = facts.get('postmastersAtOnce') ?? 0;
+    return most > 1 ? [`${most} postmasters served one directory at the same time`] : [];
+  },
+  withoutStock: 'stock BullMQ has no embedded store; F11 has its figures on PostgreSQL',
+};
+
+const folderOf = (arena: Arena): string => arena.server.url.slice('embedded:'.length);
+
+async function strike(arena: Arena, what: (typeof cases)[number]): Promise<void> {
+  arena.note('inject', what);
+  const [postmaster, ...others] = embeddedPids(folderOf(arena));
+  switch (what) {
+    case 'postmaster':
+      if (postmaster !== undefined) signal(postmaster, 'SIGKILL');
+      return;
+    case 'all of PostgreSQL':
+      for (const pid of [postmaster, ...others]) if (pid !== undefined) signal(pid, 'SIGKILL');
+      return;
+    case 'a worker': {
+      const victim = arena.pick();
+      if (victim !== undefined) await arena.kill(victim);
+      return;
+    }
+    case 'everything': {
+      arena.supervise(false);
+      const workers = arena.workers.slice().map((worker) => arena.kill(worker));
+      await Promise.all([...workers, arena.killProducer()]);
+      for (const pid of embeddedPids(folderOf(arena))) signal(pid, 'SIGKILL');
+      await Promise.all([arena.refill(), arena.startProducer()]);
+    }
+  }
+}
+
+/** Postmasters of this directory: its own program name, not a helper's, whose title says what it does. */
+function count(arena: Arena): void {
+  const dir = folderOf(arena);
+  const found = allPids().filter((pid) => {
+    const words = commandOf(pid).split('\0');
+    return words[0]?.endsWith('/postgres') === true && words.includes(dir);
+  });
+  arena.facts.set('postmastersAtOnce', Math.max(found.length, arena.facts.get('postmastersAtOnce') ?? 0));
+}

@@ -1,0 +1,19 @@
+import type { Scenario } from '../scenario.ts';
+
+const graceMs = 1_000;
+
+export const scenario: Scenario = {
+  title: 'rolling deploy every 2 s: SIGTERM, SIGKILL 1 s later',
+  stores: ['redis', 'postgres', 'embedded'],
+  load: { rate: 20, longEvery: 5, longMs: 3_000 },
+  // Aborted at 400 ms, handed back by 500: the rest is for closing.
+  shutdownMs: graceMs / 2,
+  inject: (arena) =>
+    arena.every(2_000, async () => {
+      const [oldest] = arena.workers;
+      if (oldest !== undefined) await arena.stop(oldest, graceMs);
+    }),
+  targets: ({ recoveryMs }) => [
+    { what: 'running again after SIGTERM, p95', measured: recoveryMs.p95, limit: 2_000, unit: 'ms' },
+  ],
+};

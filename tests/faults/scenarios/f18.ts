@@ -1,0 +1,14 @@
+import type { Scenario } from '../scenario.ts';
+
+const most = 400;
+
+export const scenario: Scenario = {
+  title: 'one job in a hundred kills its process',
+  stores: ['redis', 'postgres', 'embedded'],
+  load: { rate: 40, most, ms: [50, 500], special: { every: 100, act: 'kill', isBad: true } },
+  inject: (arena) => arena.every(1_000, () => undefined),
+  problems: ({ counts }) =>
+    counts.deadLettered === most / 100
+      ? []
+      : [`${counts.deadLettered} dead letters, expected the ${most / 100} that kill`],
+};

@@ -1,0 +1,35 @@
+import { logPaths, type ProducerLine, readLog, type StateLine } from '../logs.ts';
+import type { Scenario } from '../scenario.ts';
+
+const delayMs = 4_000;
+const shift = new URL('../shift-clock.js', import.meta.url).href;
+const offsets = ['65', '-65'];
+
+export const scenario: Scenario = {
+  title: 'two of five workers run 65 minutes ahead and behind; every job is due in 4 s',
+  stores: ['redis', 'postgres', 'embedded'],
+  load: { rate: 20, delayMs },
+  async inject(arena) {
+    for (const minutes of offsets) {
+      const worker = await arena.startWorker({ imports: [shift], environment: { SHIFT_MINUTES: minutes } });
+      arena.facts.set(`shifted ${minutes}`, worker.pid);
+    }
+    await arena.every(1_000, () => undefined);
+  },
+  problems(_ours, { folder, facts }) {
+    const paths = logPaths(folder);
+    const states = readLog<StateLine>(paths.state);
+    const shifted = new Set(offsets.map((minutes) => facts.get(`shifted ${minutes}`)));
+    const claimed = states.filter((line) => line.event === 'claimed' && shifted.has(line.actor)).length;
+    const askedAt = new Map<string, number>();
+    for (const { event, id, job, t } of readLog<ProducerLine>(paths.producer))
+      if (event === 'accepted') askedAt.set(job ?? id, t);
+    const early = states.filter(
+      (line) => line.event === 'started' && line.t < (askedAt.get(line.id) ?? 0) + delayMs - 2_000,
+    );
+    return [
+      ...(claimed > 0 ? [`workers with a wrong clock claimed ${claimed} jobs`] : []),
+      ...(early.length > 0 ? [`${early.length} jobs started more than 2 s early`] : []),
+    ];
+  },
+};

@@ -1,0 +1,97 @@
+/** Jobfleet as an application uses it: a client, a worker process composed as `jobfleet worker` is, and a look at the store. */
+import { randomUUID } from 'node:crypto';
+import type { Worker } from 'bullmq';
+import type { Backend } from '../../backends/backend.ts';
+import { startKeeper } from '../../backends/keeper.ts';
+import { openBackend } from '../../backends/open.ts';
+import { loadRegistry } from '../../jobs/registry.ts';
+import { createClient } from '../../producers/client.ts';
+import { parseEnv } from '../../runtime/env.ts';
+import { createLog } from '../../runtime/log.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+import { openObjectStore } from '../../runtime/open-object-store.ts';
+import { workersEnv } from '../../workers/env.ts';
+import { startWorkers } from '../../workers/main.ts';
+import load from './jobs/load/job.ts';
+import { openStates, type StateLog } from './logs.ts';
+import { jobsOf, openJobs } from './records.ts';
+import type { Side, SideSettings } from './side.ts';
+
+export async function openOurs(settings: SideSettings): Promise<Side> {
+  const log = createLog({ name: 'faults', pretty: false });
+  const backend = await openBackend(settings.url, { onError: (error) => log.error({ err: error }, 'store') });
+  const registry = await loadRegistry(new URL('./jobs/', import.meta.url));
+  const client = createClient({ backend, registry });
+  const queue = () => backend.queue(load.name);
+  return {
+    add: async (work, delayMs) =>
+      client.enqueueNamed(load.name, work, {
+        idempotencyKey: work.key,
+        ...(delayMs === undefined ? {} : { delayMs }),
+      }),
+    pending: () => openJobs(queue()),
+    records: () => jobsOf(queue()),
+    async startWorker() {
+      const env = parseEnv(workersEnv, {
+        LEASE_MS: String(settings.leaseMs),
+        SHUTDOWN_MS: String(settings.shutdownMs),
+        CONCURRENCY: String(settings.concurrency),
+        WORK_DIR: settings.folder,
+      });
+      const objects = await openObjectStore(`file:${settings.folder}/objects`, { baseDir: '/' });
+      const fleet = await startWorkers({
+        registry,
+        backend: watched(backend, openStates(settings.folder)),
+        client,
+        objects,
+        log,
+        metrics: createMetrics(),
+        env,
+        queues: [load.name],
+        handlerEnv: { ...process.env, FAULTS_SINK: String(settings.sinkPort) },
+      });
+      const keeper = startKeeper({
+        records: backend.records,
+        instance: randomUUID(),
+        chores: backend.chores,
+        onError: (error) => log.error({ err: error }, 'keeper'),
+      });
+      return {
+        live: () => fleet.live(),
+        async stop() {
+          await fleet.stop(settings.shutdownMs);
+          await keeper.close();
+          await objects.close();
+          await backend.close();
+        },
+      };
+    },
+    close: () => backend.close(),
+  };
+}
+
+/** Writes down what the store accepted. Only listens: every call goes through unchanged. */
+function watched(backend: Backend, note: StateLog): Backend {
+  return {
+    ...backend,
+    worker(name, processor, tuning) {
+      const made = backend.worker(name, processor, tuning);
+      noteEnds(made.worker, note);
+      return made;
+    },
+  };
+}
+
+/** BullMQ tells of an end after the store has accepted it. */
+export function noteEnds(worker: Worker, note: StateLog): void {
+  worker.on('active', (job) => note('claimed', job.id ?? '', { fence: job.attemptsStarted }));
+  worker.on('completed', (job) => note('completed', job.id ?? '', { fence: job.attemptsStarted }));
+  worker.on('failed', (job, error) => {
+    if (job === undefined) return;
+    note('failed', job.id ?? '', {
+      fence: job.attemptsStarted,
+      final: job.finishedOn !== undefined,
+      reason: error.message.slice(0, 200),
+    });
+  });
+}
