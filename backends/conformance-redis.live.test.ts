@@ -5,7 +5,7 @@ import { openBackend } from './open.ts';
 /** Redis in every form; script/test starts one server of each and names it in the variable. */
 describe.each([
   ['redis', 'TEST_REDIS_URL'],
-  ['redis over TLS', 'TEST_REDIS_TLS_URL'],
+  ['redis over TLS, with the documented rights', 'TEST_REDIS_TLS_URL'],
   ['redis with Sentinels', 'TEST_REDIS_SENTINEL_URL'],
   ['redis cluster', 'TEST_REDIS_CLUSTER_URL'],
 ])('%s of %s', (name, variable) => {

@@ -40,13 +40,16 @@ interface Line {
 const ignore = () => undefined;
 
 async function overRedis({ url }: Extract<LeaseConnection, { kind: 'redis' }>): Promise<Line> {
-  const [{ createRedisBackend }, { dial, queuePrefix }, { parseRedisUrl }] = await Promise.all([
+  const [{ createRedisBackend }, { dial, queuePrefix }, { openLines }, { parseRedisUrl }] = await Promise.all([
     import('bullmq'),
     import('./redis-client.ts'),
+    import('./redis-lines.ts'),
     import('./redis-url.ts'),
   ]);
   const address = parseRedisUrl(url);
   const client = await dial(address, ignore);
+  // Hears of fail-overs.
+  const lines = openLines(client, address, ignore);
   const settings: QueueOptions = { connection: client, prefix: queuePrefix(address.form, 'leases') };
   const backend = createRedisBackend('leases', settings);
   backend.on('error', ignore);
@@ -55,6 +58,7 @@ async function overRedis({ url }: Extract<LeaseConnection, { kind: 'redis' }>): 
     forQueue: (queue) => backend.forQueue(queue, queuePrefix(address.form, queue)),
     async close() {
       await backend.close();
+      await lines.close();
       client.disconnect();
     },
   };

@@ -1,12 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type Job as StoredJob, UnrecoverableError } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type RedisServer, startRedis } from '../tests/support/redis-servers.ts';
 import type { Backend } from './backend.ts';
 import { openBackend } from './open.ts';
 
@@ -17,19 +13,15 @@ const tuning = { concurrency: 5, leaseMs: 1_000, backoff: () => 10 };
 describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis alone', () => {
   const errors: Error[] = [];
   let backend: Backend;
-  let dir: string;
-  let port: number;
-  let server: ChildProcess;
+  let server: RedisServer;
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'jobfleet-redis-'));
-    port = await freePort();
-    server = await startRedis(port, dir);
-    backend = await openBackend(`redis://127.0.0.1:${port}/1`, { onError: (error) => errors.push(error) });
+    // Every accepted write is on disk.
+    server = await startRedis({ settings: { appendonly: 'yes', appendfsync: 'always' } });
+    backend = await openBackend(`${server.url}/1`, { onError: (error) => errors.push(error) });
   });
   afterAll(async () => {
     await backend.close();
-    server.kill('SIGKILL');
-    await rm(dir, { recursive: true, force: true });
+    await server.stop();
   });
 
   it('loads no PostgreSQL driver', () => {
@@ -70,17 +62,16 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis alone', () =
     const { worker } = backend.worker('outage', (job) => Promise.resolve(ran.add(job.id)), tuning);
     const running = worker.run();
     const heard: string[] = [];
-    const stopListening = backend.control.listen(({ id }) => heard.push(id));
+    const stopListening = backend.control.listen((message) => heard.push('id' in message ? message.id : message.kind));
     const say = (id: string) =>
       until(async () => {
         await backend.control.send({ kind: 'cancel', queue: 'outage', id });
         expect(heard).toContain(id);
       });
     await say('before');
-    server.kill('SIGKILL');
-    await once(server, 'exit');
+    await server.kill();
     const adding = Promise.all(Array.from({ length: 50 }, (_, n) => queue.add('x', {}, { jobId: `x_${n}` })));
-    server = await startRedis(port, dir);
+    await server.start();
     await adding;
     await until(() => expect(ran.size).toBe(50));
     await say('after');
@@ -92,35 +83,10 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis alone', () =
   it('fails an add within seconds while the server is gone, in words', async () => {
     const queue = backend.queue('gone');
     await queue.waitUntilReady();
-    server.kill('SIGKILL');
-    await once(server, 'exit');
+    await server.kill();
     await expect(queue.add('x', {})).rejects.toThrow(/max retries per request|ECONNREFUSED|closed/i);
     await expect(backend.ping()).rejects.toThrow(/does not answer \(.*\); start it, or correct QUEUE_URL/);
-    server = await startRedis(port, dir);
+    await server.start();
     await until(() => backend.ping());
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('expected a port');
-  return address.port;
-}
-
-/** Resolves when it answers; every accepted write is on disk. */
-async function startRedis(port: number, dir: string): Promise<ChildProcess> {
-  const args = ['--port', String(port), '--dir', dir, '--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
-  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)));
-    server.stdout.on('data', (text: Buffer) => {
-      if (text.includes('Ready to accept connections')) resolve();
-    });
-  });
-  server.removeAllListeners('exit');
-  return server;
-}

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeCertificate } from '../../tests/support/certificate.ts';
+import { documentedRights } from '../../tests/support/redis-rights.ts';
 import { startRedis } from '../../tests/support/redis-servers.ts';
 import { startCluster, startSentinels } from '../../tests/support/redis-sets.ts';
 
@@ -13,10 +14,18 @@ const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('usage: redis-servers.ts FOLDER');
 const certificate = await makeCertificate(folder);
 const forms = [
-  ['TEST_REDIS_TLS_URL', () => startRedis({ certificate })],
+  ['TEST_REDIS_TLS_URL', startWithUser],
   ['TEST_REDIS_SENTINEL_URL', () => startSentinels()],
   ['TEST_REDIS_CLUSTER_URL', () => startCluster()],
 ] as const;
+
+/** TLS, and a user who may do what the documentation says and nothing else. */
+async function startWithUser() {
+  const settings = { user: `jobfleet on >few-rights ${documentedRights()}` };
+  const server = await startRedis({ certificate, settings });
+  return { ...server, url: server.url.replace('//', '//jobfleet:few-rights@') };
+}
+
 const wanted = forms.filter(([variable]) => (process.env[variable] ?? '') === '');
 const started = await Promise.all(wanted.map(async ([variable, start]) => [variable, await start()] as const));
 
