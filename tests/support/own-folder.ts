@@ -3,7 +3,8 @@
  * files at once see nothing of each other, and "nothing is left behind" is a look at one folder. The name is short: a
  * socket's path has 100 bytes. Everybody may write in it, as in /tmp: servers and children run under other ids.
  */
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, symlinkSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -19,8 +20,8 @@ symlinkSync(join(shared, cache), join(own, cache));
 
 process.env['TMPDIR'] = own;
 
-// Registered first, so it runs last.
-afterAll(() => {
+// Registered first, so it runs last. What a process that was told to end still writes is waited for, up to 20 s.
+afterAll(async () => {
   process.env['TMPDIR'] = shared;
-  rmSync(own, { recursive: true, force: true, maxRetries: 5 });
+  await rm(own, { recursive: true, force: true, maxRetries: 20 });
 });
