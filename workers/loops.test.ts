@@ -7,7 +7,8 @@ import type { Backend } from '../backends/backend.ts';
 import { openBackend } from '../backends/open.ts';
 import { defineJob } from '../jobs/define.ts';
 import { parseClaim } from './claim.ts';
-import { createLoops, type Loop, type Loops, type LoopsParts } from './loops.ts';
+import { createLoops, type Loops } from './loops.ts';
+import type { Loop, ReviveParts } from './revive.ts';
 import { createRunning } from './running.ts';
 import type { Held } from './worker.ts';
 
@@ -21,7 +22,7 @@ const blockMs = 200;
 const silenceMs = 600;
 
 /** One queue's loops, the first `deaf` of which stop asking when `hang` is called. */
-function stage(deaf: number, own: Partial<LoopsParts> = {}) {
+function stage(deaf: number, own: Partial<ReviveParts> = {}) {
   const name = `loop-${randomBytes(4).toString('hex')}`;
   const job = defineJob({ name, summary: 'Loops.', payload: z.unknown(), result: z.unknown() });
   const held = new Set<Held>();

@@ -14,8 +14,9 @@ import type { Claim } from './claim.ts';
 import { watchClock } from './clock.ts';
 import type { WorkersEnv } from './env.ts';
 import { type Leases, openLeases } from './leases.ts';
-import { createLoops, type Loop, type Loops } from './loops.ts';
+import { createLoops, type Loops } from './loops.ts';
 import { recheckUnavailable } from './recheck.ts';
+import type { Loop } from './revive.ts';
 import { type OpenTypes, openTypes } from './types.ts';
 import { type Held, openQueueWorker } from './worker.ts';
 
