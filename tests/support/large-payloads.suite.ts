@@ -89,7 +89,7 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
     ])('of %s arrive whole, beside the job only when they must', async (_title, bytes, isKept) => {
       const text = 'é'.repeat(10) + 'x'.repeat(bytes - around - 20);
       const { id } = await client.enqueue(acting, { act: 'echo', text });
-      expect(await objects.head(keyOf(id))).toEqual(isKept ? expect.objectContaining({ sizeBytes: bytes }) : undefined);
+      expect((await objects.head(keyOf(id)))?.sizeBytes).toBe(isKept ? bytes : undefined);
       const stored = await backend.queue('acting').getJob(id);
       expect('$object' in (stored?.data ?? {})).toBe(isKept);
       const { status, result } = await ends(id);
