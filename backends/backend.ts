@@ -75,11 +75,21 @@ export interface WorkerTuning {
   readonly leaseMs: number;
   /** Wait before the next attempt in ms; −1 = no further attempt. BullMQ asks it once per failed attempt. */
   readonly backoff: (error: Error) => number;
+  /** Default: the clock of this machine is right. */
+  readonly clock?: ClaimClock;
+}
+
+/** What is known of this machine's clock; asked before each claim, so it must be cheap. BullMQ plans by that clock. */
+export interface ClaimClock {
+  /** While it is wrong nothing is claimed: delayed jobs would start early. */
+  readonly isRight: () => boolean;
+  /** The store's clock minus this one, ms. While it is wrong, what is put off is put off by the store's. */
+  readonly offMs: () => number;
 }
 
 /** How a claim loop is doing; `/livez` reads it. */
 export interface ClaimWatch {
-  /** Epoch ms at which the store last answered a claim or a wait of this queue's worker. */
+  /** When the store last answered a claim or a wait of this queue's worker, as `performance.now()`: it does not jump. */
   readonly lastAnswerAt: () => number;
   /** The longest the loop may wait for the store in one call. */
   readonly blockMs: number;
@@ -109,7 +119,11 @@ export interface ControlChannel {
   listen(listener: (message: ControlMessage) => void): () => void;
 }
 
-export type ControlMessage = { readonly kind: 'cancel'; readonly queue: string; readonly id: string };
+/** What to read again: the cancel record of a job, the pause of a tenant, the concurrency of a queue. */
+export type ControlMessage =
+  | { readonly kind: 'cancel'; readonly queue: string; readonly id: string }
+  | { readonly kind: 'pause'; readonly tenant: string }
+  | { readonly kind: 'tune'; readonly queue: string };
 
 export interface Backend {
   readonly kind: BackendKind;
@@ -153,8 +167,22 @@ export interface Backend {
   now(): Promise<number>;
   /** Throws a one-sentence error with cause and fix when the store does not answer. */
   ping(): Promise<void>;
+  /** How safely the store keeps jobs here and now. Throws when it does not answer. */
+  inspect(): Promise<readonly StoreFinding[]>;
   /** May be called twice. Queues, workers and events first, then connections; the embedded server last, by its last process. */
   close(): Promise<void>;
+}
+
+/** One thing that was found out about a store. */
+export interface StoreFinding {
+  readonly check: string;
+  /** `weak`: a trade to know of. `unsafe`: accepted jobs may be lost or nothing can be stored; no process is ready on it. */
+  readonly state: 'ok' | 'unsafe' | 'weak';
+  /** What was seen. */
+  readonly detail: string;
+  /** What it may cost. */
+  readonly why?: string;
+  readonly fix?: string;
 }
 
 /** What is read of many dead letters at once: no payload, no stack. */

@@ -18,7 +18,7 @@ import {
 } from 'bullmq';
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
 import { tickAfter } from './ticks.ts';
-import { metricPoints, watchClaims } from './watched.ts';
+import { metricPoints, obeyClock, watchClaims } from './watched.ts';
 
 /** What BullMQ's classes hand down to their store; the last four are a worker's. */
 export type StoreSettings = QueueBaseOptions &
@@ -149,6 +149,7 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
       worker.on('error', onError);
       worker.on('closed', () => workers.delete(worker));
       workers.add(worker);
+      if (tuning.clock !== undefined) obeyClock(worker.getBackend(), tuning.clock);
       return { worker, watch: watchClaims(worker.getBackend()) };
     },
     events(name) {

@@ -29,7 +29,7 @@ function cancelTests(stage: Stage, register: Register): void {
     const cancelled = gate();
     let isHeard = false;
     const stopListening = stage.second.control.listen((message) => {
-      if (message.queue !== name || message.id !== 'x_1') return;
+      if (message.kind !== 'cancel' || message.queue !== name || message.id !== 'x_1') return;
       isHeard = true;
       cancelled.open();
     });
@@ -125,7 +125,7 @@ function eventTests(stage: Stage, register: Register): void {
     const { watch, worker } = stage.work(stage.second, name, () => Promise.resolve(started.open(Date.now())));
     await once(worker, 'drained');
     const before = watch.lastAnswerAt();
-    expect(Date.now() - before).toBeLessThan(5_000);
+    expect(performance.now() - before).toBeLessThan(5_000);
     expect(watch.blockMs).toBeLessThanOrEqual(10_000);
     const job = await stage.first.queue(name).add('x', {});
     expect((await started.opened) - job.timestamp).toBeLessThan(2_000);

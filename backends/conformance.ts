@@ -6,13 +6,14 @@ import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
 import type { Backend } from './backend.ts';
 import { deadLetterTests } from './conformance-dead-letters.ts';
 import { fairnessTests } from './conformance-fairness.ts';
+import { fleetTests } from './conformance-fleet.ts';
 import { jobTests } from './conformance-jobs.ts';
 import { leaseTests } from './conformance-leases.ts';
 import { limitTests } from './conformance-limits.ts';
 import { propertyTests } from './conformance-properties.ts';
 import { recordTests } from './conformance-records.ts';
-import { createStage, type Register } from './conformance-stage.ts';
 import { scheduleTests } from './conformance-schedules.ts';
+import { createStage, type Register } from './conformance-stage.ts';
 import { watchingTests } from './conformance-watching.ts';
 
 /** Titles of tests that do not apply to a store, each with the reason. */
@@ -46,5 +47,6 @@ export function conformance(
     scheduleTests(stage, register);
     fairnessTests(stage, register);
     limitTests(stage, register);
+    fleetTests(stage, register);
   });
 }

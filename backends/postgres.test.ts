@@ -64,7 +64,7 @@ describe('when every connection is lost', () => {
     });
     const running = worker.run();
     const heard: string[] = [];
-    const stopListening = backend.control.listen(({ id }) => heard.push(id));
+    const stopListening = backend.control.listen((message) => heard.push(message.kind === 'cancel' ? message.id : ''));
     const say = (id: string) =>
       until(async () => {
         await backend.control.send({ kind: 'cancel', queue: 'outage', id });

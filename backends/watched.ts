@@ -4,11 +4,36 @@
  */
 import type { IQueueBackend, PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
-import type { ClaimWatch } from './backend.ts';
+import type { ClaimClock, ClaimWatch } from './backend.ts';
 
 const blockMs = 10_000;
 /** One point a minute: a day. */
 export const metricPoints = 1_440;
+
+/** How soon a claim loop asks again that was told that there is nothing. */
+const askAgainMs = 250;
+
+/**
+ * While the clock is wrong no claim is made, also none that comes with the end of the job before, and what is put off is
+ * put off by the store's clock.
+ */
+export function obeyClock(backend: IQueueBackend, clock: ClaimClock): void {
+  const active = backend.moveToActive.bind(backend);
+  const completed = backend.moveToCompleted.bind(backend);
+  const failed = backend.moveToFailed.bind(backend);
+  const delayed = backend.moveToDelayed.bind(backend);
+  // Without a time to ask again the loop would wait for a sign of the store that it may have had already.
+  const nothing = () => Promise.resolve([null, null, 0, Date.now() + askAgainMs]);
+  backend.moveToActive = (token, name) => (clock.isRight() ? active(token, name) : nothing());
+  backend.moveToCompleted = (job, value, keep, token, next) =>
+    completed(job, value, keep, token, next && clock.isRight());
+  backend.moveToFailed = (job, reason, keep, token, next, fields) =>
+    failed(job, reason, keep, token, next && clock.isRight(), fields);
+  backend.moveToDelayed = (id, at, delay, token, more) =>
+    clock.isRight()
+      ? delayed(id, at, delay, token, more)
+      : delayed(id, at + clock.offMs(), delay, token, { ...more, fetchNext: false });
+}
 
 /**
  * Notes when the store last answered a claim or a wait, and caps the longest wait: BullMQ would let an idle worker on
@@ -16,9 +41,9 @@ export const metricPoints = 1_440;
  * one in the same call, so it counts as an answer too.
  */
 export function watchClaims(backend: IQueueBackend): ClaimWatch {
-  let lastAnswerAt = Date.now();
+  let lastAnswerAt = performance.now();
   const note = () => {
-    lastAnswerAt = Date.now();
+    lastAnswerAt = performance.now();
   };
   // The caller gets the store's own promise, with its rejection; a failed call is no answer.
   const noted = <T>(answer: Promise<T>): Promise<T> => {

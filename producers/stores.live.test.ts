@@ -97,7 +97,7 @@ describe.each([
       const heard = new Promise((resolve) => {
         // Other test files say things on the same store at the same time.
         const stop = backend.control.listen((message) => {
-          if (message.queue !== greet.name) return;
+          if (message.kind !== 'cancel' || message.queue !== greet.name) return;
           stop();
           resolve(message);
         });

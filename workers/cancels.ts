@@ -18,6 +18,7 @@ export function watchCancels(
 ): () => Promise<void> {
   const cancel = (found: Held): void => found.running.abort('CANCELLED', found.graceMs);
   const unlisten = backend.control.listen((message) => {
+    if (message.kind !== 'cancel') return;
     for (const found of held())
       if (found.running.claim.id === message.id && found.running.claim.queue === message.queue) cancel(found);
   });
