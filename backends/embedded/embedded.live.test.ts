@@ -5,6 +5,7 @@ import { chown, mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { describe, expect, test, vi } from 'vitest';
+import { signalAll } from '../../tests/support/children.ts';
 import { asRoot, gone, kill, openStage, processesOf, query, serversIn } from './live-stage.suite.ts';
 import { findProcess } from './pid-file.ts';
 import { type EmbeddedStore, openEmbedded } from './server.ts';
@@ -85,7 +86,7 @@ describe('death', () => {
     const store = await open();
     await query(store, 'create table kept as select 7 as n');
     const before = store.serverPid;
-    process.kill(before ?? 0, 'SIGKILL');
+    signalAll([before ?? 0]);
     await vi.waitFor(() => expect([undefined, before]).not.toContain(store.serverPid), { timeout: 20_000 });
     expect(await query(store, 'select n from kept')).toEqual([{ n: 7 }]);
     expect(errors).toEqual([expect.stringContaining('starting it again')]);
@@ -106,7 +107,7 @@ describe('death', () => {
       ]),
     );
     const before = store.serverPid;
-    process.kill(before ?? 0, 'SIGKILL');
+    signalAll([before ?? 0]);
     await vi.waitFor(() => expect([undefined, before]).not.toContain(store.serverPid), { timeout: 50_000 });
     expect(await findProcess(rows[0].pid)).toBeUndefined();
     await computing;
@@ -128,13 +129,13 @@ describe('death', () => {
     const holder = hold(dir, { mode: 'add' });
     const pid = Number(await holder.said('opened'));
     await vi.waitFor(() => expect(holder.added.length).toBeGreaterThan(100), { timeout: 20_000 });
-    for (const one of await processesOf(pid)) process.kill(one, 'SIGKILL');
+    signalAll(await processesOf(pid));
     await holder.said('error');
     const afterFirst = holder.added.length;
     await vi.waitFor(() => expect(holder.added.length).toBeGreaterThan(afterFirst + 100), { timeout: 20_000 });
     const [second] = await serversIn(root);
     holder.child.kill('SIGKILL');
-    for (const one of await processesOf(second ?? 0)) process.kill(one, 'SIGKILL');
+    signalAll(await processesOf(second ?? 0));
     await gone(second);
     const store = await open();
     const kept = new Set((await query(store, 'select id from added')).map((row) => JSON.stringify(row)));
@@ -157,9 +158,9 @@ describe('death', () => {
       const index = random(2);
       const victim = holders[index];
       const choice = round % 4;
-      if (choice === 0) process.kill(server, 'SIGKILL');
-      else if (choice === 1) for (const pid of family) process.kill(pid, 'SIGKILL');
-      else if (choice === 2) process.kill(family[1 + random(family.length - 1)] ?? server, 'SIGKILL');
+      if (choice === 0) signalAll([server]);
+      else if (choice === 1) signalAll(family);
+      else if (choice === 2) signalAll([family[1 + random(family.length - 1)] ?? server]);
       else if (victim !== undefined) {
         await kill(victim.child, 'SIGKILL');
         accepted.push(...victim.added);
@@ -168,7 +169,7 @@ describe('death', () => {
     }
     // The server recovers from this while everybody leaves.
     const [, child = 0] = await processesOf((await serversIn(root))[0] ?? 0);
-    process.kill(child, 'SIGKILL');
+    signalAll([child]);
     await Promise.all(holders.map((holder) => holder.close()));
     expect(await serversIn(root)).toEqual([]);
     for (const holder of holders) accepted.push(...holder.added);
@@ -206,7 +207,7 @@ describe('death', () => {
     const { dir, errors, open } = await openStage();
     const store = await open();
     await rename(dir, `${dir}.moved`);
-    process.kill(store.serverPid ?? 0, 'SIGINT');
+    signalAll([store.serverPid ?? 0], 'SIGINT');
     await vi.waitFor(() => expect(errors).toContainEqual(expect.stringContaining('is gone')), { timeout: 10_000 });
     expect(existsSync(dir)).toBe(false);
     await store.close();

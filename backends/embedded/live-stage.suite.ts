@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { Client } from 'pg';
 import { onTestFinished, vi } from 'vitest';
+import { signalAll } from '../../tests/support/children.ts';
 import { program } from '../../tests/support/compiled.ts';
 import { findProcess, isServerOf } from './pid-file.ts';
 import { type EmbeddedStore, openEmbedded } from './server.ts';
@@ -36,7 +37,7 @@ export async function openStage(): Promise<Stage> {
   onTestFinished(async () => {
     for (const step of undo.toReversed()) await step();
     for (const pid of await serversIn(root)) {
-      process.kill(pid, 'SIGKILL');
+      signalAll([pid]);
       await gone(pid);
     }
     await rm(root, { recursive: true, force: true });

@@ -28,6 +28,19 @@ function processesMarked(isWanted: (marker: string) => boolean): number[] {
   return found;
 }
 
+/** Sends a signal to each. One that ended meanwhile, perhaps because of the others' end, has had its due. */
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals = 'SIGKILL'): void {
+  for (const pid of pids) {
+    // 0 would be everybody here, the test included.
+    if (pid <= 0) throw new Error(`expected the number of a process, got ${pid}`);
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
+  }
+}
+
 export interface Recorded {
   readonly services: (folder: string) => Services;
   /** The child's folder, once the job has started. */

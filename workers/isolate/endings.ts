@@ -71,8 +71,13 @@ function errorOfExcess(excess: Excess, output: string): JobError {
   }
 }
 
+/** What unshare of util-linux up to 2.38 says, with exit code 1, of a child that a SIGKILL ended. */
+const killedInside = /^unshare: sigprocmask unblock failed: Invalid argument\n?/m;
+
 /** `exitCode` 128 + n is how a link of the chain says that a signal ended the next one. */
 function errorOfExit(exitCode: number | null, signal: NodeJS.Signals | null, output: string): JobError {
+  if (exitCode === 1 && killedInside.test(output))
+    return errorOfExit(null, 'SIGKILL', output.replace(killedInside, ''));
   const how = signal ?? (exitCode !== null && exitCode > 128 ? `signal ${exitCode - 128}` : `exit code ${exitCode}`);
   if (outOfMemory.test(output))
     return retry('SANDBOX_OOM', withOutput(`The child ran out of memory (${how}).`, output));

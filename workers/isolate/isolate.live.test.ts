@@ -7,7 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type * as Errors from '../../jobs/errors.ts';
 import { type ChildLimits, defaultPolicy, type Policy } from '../../jobs/policy.ts';
-import { processesOf, type Recorded, recordServices } from '../../tests/support/children.ts';
+import { processesOf, type Recorded, recordServices, signalAll } from '../../tests/support/children.ts';
 import { compiled } from '../../tests/support/compiled.ts';
 import { crowding } from '../../tests/support/crowding.ts';
 import type * as Running from '../running.ts';
@@ -265,7 +265,7 @@ describe.each(levels)('a child at level %s', (level) => {
     const recorded = recordServices();
     const running = attempt(pool, 'trouble', { how: 'say-pid' }, { recorded });
     await startOf(recorded, running);
-    for (const pid of processesOf(recorded.folder()).toReversed()) process.kill(pid, 'SIGKILL');
+    signalAll(processesOf(recorded.folder()).toReversed());
     const error = jobError(await running);
     expect(error).toMatchObject({ code: 'SANDBOX_CRASH' });
     expect(error.message).toContain('out of memory?');
@@ -275,7 +275,7 @@ describe.each(levels)('a child at level %s', (level) => {
     const recorded = recordServices();
     const running = attempt(pool, 'quiet', { how: 'say-pid' }, { recorded });
     await startOf(recorded, running);
-    for (const pid of processesOf(recorded.folder())) process.kill(pid, 'SIGSTOP');
+    signalAll(processesOf(recorded.folder()), 'SIGSTOP');
     const outcome = await running;
     expect(jobError(outcome).code).toBe('SANDBOX_TIMEOUT');
     expect(outcome.tookMs).toBeLessThan(4_000 * crowding());

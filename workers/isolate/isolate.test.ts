@@ -158,6 +158,13 @@ describe('an ending', () => {
     });
     expect(exit(null, 'SIGKILL')).toMatchObject({ message: expect.stringContaining('out of memory?') });
   });
+
+  it('knows a SIGKILL inside namespaces, of which unshare tells otherwise', () => {
+    const said = 'unshare: sigprocmask unblock failed: Invalid argument\n';
+    expect(exit(1, null, said)).toMatchObject({
+      message: 'The child ended without an answer: SIGKILL (out of memory?).',
+    });
+  });
 });
 
 const facts = (own: Partial<ProcessFacts>): ProcessFacts => ({
