@@ -5,6 +5,8 @@ const never = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
 const everywhere = {
   globalSetup: ['tests/support/global-setup.ts'],
   setupFiles: ['tests/support/own-folder.ts'],
+  // The default of 1 s is short where other files compute.
+  expect: { poll: { timeout: 15_000, interval: 50 } },
 };
 
 /**

@@ -135,7 +135,7 @@ describe.skipIf(!existsSync(executablePath))('in a real browser', () => {
     await page.goto(`${stage.url}/dev/inbox`);
     await page.getByText('bob@example.com').waitFor();
     expect(visit.problems()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test('the add dialog starts from the schema, refuses with a reason, and adds', async () => {
     await using visit = await openVisit({ colorScheme: 'dark', width: 1_280 });
@@ -162,7 +162,7 @@ describe.skipIf(!existsSync(executablePath))('in a real browser', () => {
       expect.stringMatching(/^400 .*\/board\/api\/queues\/email-sending\/add$/),
       expect.stringMatching(/^console .*400/),
     ]);
-  }, 60_000);
+  }, 120_000);
 
   test('hostile names, payloads and errors are shown as text', async () => {
     const hostile = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
@@ -186,7 +186,7 @@ describe.skipIf(!existsSync(executablePath))('in a real browser', () => {
       }
     }
     expect(visit.problems()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test('a viewer who presses retry is told why not', async () => {
     await using visit = await openVisit({ colorScheme: 'light', width: 1_280 });
@@ -224,7 +224,7 @@ interface Visit extends AsyncDisposable {
 async function openVisit({ colorScheme, width }: Look): Promise<Visit> {
   const context: BrowserContext = await browser.newContext({ colorScheme, viewport: { width, height: 800 } });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   const problems: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error') problems.push(`console ${message.text()}`);

@@ -101,10 +101,12 @@ describe('death', () => {
     await client.connect();
     const { rows } = await client.query('select pg_backend_pid() as pid');
     const computing = client.query('do $$ begin for i in 1..60000000 loop end loop; end $$').catch(() => 'ended');
-    await vi.waitFor(async () =>
-      expect(await query(store, `select state from pg_stat_activity where pid = ${rows[0].pid}`)).toEqual([
-        { state: 'active' },
-      ]),
+    await vi.waitFor(
+      async () =>
+        expect(await query(store, `select state from pg_stat_activity where pid = ${rows[0].pid}`)).toEqual([
+          { state: 'active' },
+        ]),
+      { timeout: 15_000, interval: 20 },
     );
     const before = store.serverPid;
     signalAll([before ?? 0]);
