@@ -77,7 +77,7 @@ export interface DeadLetters {
 }
 
 export interface DeadLetterParts extends Omit<RedriveParts, 'now'> {
-  readonly backend: Pick<Backend, 'failed' | 'queue' | 'records'>;
+  readonly backend: Pick<Backend, 'failed' | 'queue' | 'records' | 'tags'>;
   readonly queues: readonly string[];
   readonly now?: () => number;
 }

@@ -2,6 +2,7 @@
 import type { Job as StoredJob } from 'bullmq';
 import { pointerOf } from '../runtime/payload-objects.ts';
 import type { Backend } from './backend.ts';
+import { retag } from './fairness.ts';
 import { mergePatch } from './merge-patch.ts';
 import { noteRedrive, readHistory } from './run-record.ts';
 
@@ -26,7 +27,7 @@ export interface RedriveOptions {
 }
 
 export interface RedriveParts {
-  readonly backend: Pick<Backend, 'queue' | 'records'>;
+  readonly backend: Pick<Backend, 'queue' | 'records' | 'tags'>;
   /** Why a payload would be refused by its job type; undefined when it would not. */
   readonly checkPayload: (queue: string, payload: unknown) => string | undefined;
   readonly now: () => number;
@@ -69,6 +70,7 @@ export async function redriveOne(
   const failure = { reason: job.failedReason, at: job.finishedOn ?? 0 };
   const { run } = await noteRedrive(backend.records, queue, id, failure, now());
   if (options.patch !== undefined) await job.updateData(payload);
+  await retag(backend.tags, queue, job);
   try {
     // Never resetAttemptsStarted: it is the fence, and a fence does not turn back.
     await job.retry('failed', { resetAttemptsMade: true });

@@ -44,10 +44,13 @@ export const jobCodes = {
   EXPIRED: 'The start-by time passed, or the job is older than maxAgeMs. Redrive it if it is still wanted.',
   FORBIDDEN_TARGET: 'An address, path, bucket or foreign object the job may not read. Security event.',
   LIMIT_EXCEEDED: 'Pixels, duration, streams, frames or bytes over the limit of the job type.',
+  LIMITED:
+    'Its tenant or limit key runs as much as the type allows; put off without an attempt spent. A dead letter only when maxAgeMs ran out meanwhile.',
   LOCKED: 'A lock of another party was held; retried.',
   MALFORMED: 'The stored job is not readable JSON.',
   NETWORK: 'A connection failed or timed out; retried.',
   NO_SPACE: 'The disk was full; retried.',
+  PAUSED: 'The tenant is paused by an operator; the job is put off and spends no attempt. See GET /v1/queues.',
   PAYLOAD_INVALID:
     'The payload does not match the schema of the job type. Fix the producer, then redrive with a patch or discard.',
   PAYLOAD_LOST:

@@ -23,7 +23,10 @@ export async function acceptMany(
   const entries = prepared.map((one, place): Entry => ({ prepared: one, place, claimed: keys.get(place) }));
   const fresh = entries.filter(({ claimed }) => claimed?.isStored !== true);
   const counting = parts.gate.count(fresh.map((entry) => entry.prepared));
-  if (counting !== undefined) parts.onRate?.(await orForget(counting, keys));
+  if (counting !== undefined) {
+    const rate = await orForget(counting, keys);
+    parts.onRate?.(rate);
+  }
   const answers = new Map(
     entries.flatMap(({ prepared: one, place, claimed }) =>
       claimed?.isStored === true ? [[place, answer(one, claimed.id, true)]] : [],

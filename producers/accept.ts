@@ -173,7 +173,10 @@ async function acceptOnce(prepared: Prepared, route: string, parts: AcceptParts)
 
 async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: AcceptParts): Promise<Enqueued> {
   const counting = parts.gate.count([prepared]);
-  if (counting !== undefined) parts.onRate?.(await counting);
+  if (counting !== undefined) {
+    const rate = await counting;
+    parts.onRate?.(rate);
+  }
   const own = withId(prepared, id);
   const queue = prepared.job.name;
   const stored = await (isLarge(own) ? addLarge(queue, newJob(own), parts) : parts.backend.add(queue, newJob(own)));

@@ -28,6 +28,8 @@ export interface Claim {
   readonly name: string;
   readonly payload: unknown;
   readonly tenant: string;
+  /** What the limits of the type count the job by; see `Job.limitKey`. */
+  readonly limitKey: string | undefined;
   /** Epoch ms. */
   readonly startBy: number | undefined;
   /** Counts from 1 and includes this one. */
@@ -60,6 +62,7 @@ export function parseClaim(stored: StoredClaim, job: Job): Claim {
     name: stored.name,
     payload: stored.data,
     tenant: facts?.tenant ?? '-',
+    limitKey: facts?.limitKey,
     startBy: facts?.startBy,
     attempt: stored.attemptsMade + 1,
     maxAttempts: stored.opts.attempts ?? job.policy.attempts,
@@ -74,13 +77,18 @@ export function parseClaim(stored: StoredClaim, job: Job): Claim {
 }
 
 /** Undefined when they are not ours to read. A job without them (added on the board, by a foreign client) is nobody's. */
-function factsOf(value: unknown): Pick<JobFacts, 'tenant' | 'startBy'> | undefined {
+function factsOf(value: unknown): Pick<JobFacts, 'limitKey' | 'startBy' | 'tenant'> | undefined {
   if (value === undefined || value === null) return { tenant: '-' };
   if (typeof value !== 'object' || !('tenant' in value) || typeof value.tenant !== 'string') return undefined;
   if (!tenantRule.test(value.tenant)) return undefined;
-  const startBy = 'startBy' in value ? value.startBy : undefined;
-  if (startBy === undefined || startBy === null) return { tenant: value.tenant };
-  return typeof startBy === 'number' && Number.isFinite(startBy) ? { tenant: value.tenant, startBy } : undefined;
+  const startBy = 'startBy' in value ? (value.startBy ?? undefined) : undefined;
+  if (startBy !== undefined && !(typeof startBy === 'number' && Number.isFinite(startBy))) return undefined;
+  const limitKey = 'limitKey' in value && typeof value.limitKey === 'string' ? value.limitKey : undefined;
+  return {
+    tenant: value.tenant,
+    ...(limitKey === undefined ? {} : { limitKey }),
+    ...(startBy === undefined ? {} : { startBy }),
+  };
 }
 
 function problemOf(stored: StoredClaim, id: string, facts: unknown, job: Job): JobError | undefined {
