@@ -61,7 +61,10 @@ export function createSlots(parts: SlotParts): Slots {
       const { state } = outcome;
       if (state !== 'done' && state !== 'dead' && state !== 'cancelled') return;
       const run = { slot, id: claim.id };
-      await changeRecord(records, claim.queue, (record) => ({ write: endRun(record, run, state, parts.now()) }));
+      const { write } = await changeRecord(records, claim.queue, (record) => ({
+        write: endRun(record, run, state, parts.now()),
+      }));
+      await wake(claim.queue, write, parts);
     },
   };
 }
@@ -124,6 +127,22 @@ async function isAlive(type: string, front: OpenRun, parts: SlotParts): Promise<
     return true;
   }
   const outcome = job === undefined ? 'gone' : job.failedReason ? 'dead' : 'done';
-  await changeRecord(backend.records, type, (record) => ({ write: endRun(record, front, outcome, parts.now()) }));
+  const { write } = await changeRecord(backend.records, type, (record) => ({
+    write: endRun(record, front, outcome, parts.now()),
+  }));
+  await wake(type, write, parts);
   return false;
+}
+
+/** Whose turn it is need not wait until it asks again. */
+async function wake(type: string, { open: [next] }: ScheduleRecord, { backend }: SlotParts): Promise<void> {
+  if (next === undefined) return;
+  const job = await backend.queue(type).getJob(next.id);
+  if (job === undefined || !(await job.isDelayed())) return;
+  try {
+    await job.promote();
+  } catch (error) {
+    // Due in this very moment: then it asks by itself.
+    if (await job.isDelayed()) throw error;
+  }
 }
