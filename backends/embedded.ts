@@ -3,15 +3,28 @@ import { isAbsolute, resolve } from 'node:path';
 import type { Backend, BackendOptions } from './backend.ts';
 import { openMemory } from './embedded/memory.ts';
 import { openEmbedded } from './embedded/server.ts';
-import { migrate, openPostgres } from './postgres.ts';
 
 /** `embedded` (= `embedded:.jobfleet/queue`), `embedded:<folder>`, or `embedded:memory` (a database of its own, dropped on close). */
 export async function openEmbeddedBackend(url: string, options: BackendOptions): Promise<Backend> {
   const given = url.slice('embedded:'.length);
-  const server =
+  let onStarting = (): void => undefined;
+  const isStarting = new Promise<void>((resolve) => {
+    onStarting = () => {
+      resolve();
+      options.onStarting?.();
+    };
+  });
+  // The server starts while BullMQ is imported; not before it was started, because an import holds the event loop.
+  const opening =
     given === 'memory'
-      ? await openMemory({ onError: options.onError, prepare: migrate })
-      : await openEmbedded(folder(given, options.baseDir), { onError: options.onError });
+      ? openMemory({
+          onError: options.onError,
+          prepare: async (pool) => (await import('./postgres-schema.ts')).migrate(pool),
+          onStarting,
+        })
+      : openEmbedded(folder(given, options.baseDir), { onError: options.onError, onStarting });
+  const importing = isStarting.then(() => import('./postgres.ts'));
+  const [server, { openPostgres }] = await Promise.all([opening, importing]);
   try {
     return await openPostgres(server.url, {
       ...options,

@@ -27,8 +27,8 @@ function rounds(count: number, measure: () => number): Round[] {
   return Array.from({ length: count }, () => ({ theirs: timed(['-e', '0']), ours: measure() }));
 }
 
-/** PSS of a process and everything below it, in MB. */
-function pssMb(root: number): number {
+/** PSS of some processes and everything below them, each counted once, in MB. The embedded server may be a child of `up` or not. */
+function pssMb(...roots: readonly number[]): number {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc').filter((it) => /^\d+$/.test(it))) {
     try {
@@ -38,7 +38,7 @@ function pssMb(root: number): number {
       // ended between the two reads
     }
   }
-  const below = (pid: number): boolean => pid === root || (parents.has(pid) && below(parents.get(pid) ?? 0));
+  const below = (pid: number): boolean => roots.includes(pid) || (parents.has(pid) && below(parents.get(pid) ?? 0));
   let kb = 0;
   for (const pid of parents.keys()) {
     if (below(pid)) kb += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
@@ -123,7 +123,7 @@ async function embedded(count: number): Promise<Goal[]> {
     });
     await once(bare.stdout, 'data');
     const server = readFileSync(join(dataDir, 'queue', 'postmaster.pid'), 'utf8').split('\n')[0];
-    idle.push({ theirs: pssMb(bare.pid ?? 0), ours: pssMb(warm.child.pid ?? 0) + pssMb(Number(server)) });
+    idle.push({ theirs: pssMb(bare.pid ?? 0), ours: pssMb(warm.child.pid ?? 0, Number(server)) });
     bare.kill('SIGKILL');
     await stop(warm);
     await rm(dataDir, { recursive: true, force: true });

@@ -34,21 +34,29 @@ export interface Parts {
 
 const retryMs = 2_000;
 
-/**
- * `name` is in every log line. Outside production a store that does not answer yet is waited for, and said. `log`
- * replaces the process's own, where standard output is for something else.
- */
+interface PartsOptions {
+  /** Instead of the process's own, where standard output is for something else. */
+  readonly log?: Log;
+  /** Imports what the process needs next, while a store of its own starts. May not be called at all. */
+  readonly meanwhile?: () => Promise<unknown>;
+}
+
+/** `name` is in every log line. Outside production a store that does not answer yet is waited for, and said. */
 export async function openParts(
   name: string,
   env: z.output<typeof commonEnv>,
   version: string,
-  log: Log = createLog({ name, level: env.LOG_LEVEL }),
+  { log = createLog({ name, level: env.LOG_LEVEL }), meanwhile }: PartsOptions = {},
 ): Promise<Parts> {
   const dataDir = resolve(env.DATA_DIR);
   const metrics = createMetrics(version);
   const [registry, backend, objects] = await Promise.all([
     loadRegistry(),
-    openStore(env.QUEUE_URL === 'embedded' ? `embedded:${join(dataDir, 'queue')}` : env.QUEUE_URL, log),
+    openStore(env.QUEUE_URL === 'embedded' ? `embedded:${join(dataDir, 'queue')}` : env.QUEUE_URL, {
+      log,
+      batching: env.REDIS_BATCHING === 'on',
+      meanwhile,
+    }),
     openObjectStore(env.STORAGE_URL ?? `file:${join(dataDir, 'objects')}`, { baseDir: process.cwd() }),
   ]);
   const queues = [...registry.jobs.keys()];
@@ -101,10 +109,22 @@ export async function orClose<T>(close: () => Promise<unknown>, start: () => Pro
   }
 }
 
-async function openStore(url: string, log: Log): Promise<Backend> {
+interface StoreWishes {
+  readonly log: Log;
+  readonly batching: boolean;
+  readonly meanwhile: PartsOptions['meanwhile'];
+}
+
+async function openStore(url: string, { log, batching, meanwhile }: StoreWishes): Promise<Backend> {
+  const options = {
+    batching,
+    onError: (err: Error) => log.error({ err }, 'the store of jobs reported an error'),
+    // Whoever needs the module imports it again, and meets the same error.
+    onStarting: () => void meanwhile?.().catch(() => undefined),
+  };
   for (;;) {
     try {
-      return await openBackend(url, { onError: (err) => log.error({ err }, 'the store of jobs reported an error') });
+      return await openBackend(url, options);
     } catch (error) {
       const mayCome =
         error instanceof BackendError &&

@@ -1,6 +1,7 @@
 /** What the compiled program loads when: `npm run build` first (script/test does). */
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,3 +55,26 @@ it('imports the producer client without a handler, a codec, a web server or a dr
   for (const heavy of ['sharp', 'fluent-ffmpeg', 'nodemailer', 'fastify', 'pg', '@aws-sdk/client-s3'])
     expect(packages).not.toContain(heavy);
 });
+
+it('serves a media type without mapping its library: the children do', async () => {
+  const dataDir = await mkdtemp(join(folder, 'data-'));
+  // The server of the embedded store may be another user's.
+  await Promise.all([chmod(folder, 0o755), chmod(dataDir, 0o755)]);
+  const worker = spawn(process.execPath, [join(root, 'cli/jobfleet.js'), 'worker', '--queues', 'image-processing'], {
+    env: { ...process.env, DATA_DIR: dataDir, QUEUE_URL: `embedded:${join(dataDir, 'queue')}`, PORT: '0' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = once(worker, 'exit');
+  try {
+    let said = '';
+    for await (const text of worker.stderr.setEncoding('utf8')) {
+      said += String(text);
+      if (said.includes('Worker ready for image-processing')) break;
+    }
+    expect(said).toContain('Worker ready for image-processing');
+    expect(await readFile(`/proc/${worker.pid}/maps`, 'utf8')).not.toMatch(/sharp|vips/);
+  } finally {
+    worker.kill('SIGTERM');
+    await ended;
+  }
+}, 60_000);

@@ -84,9 +84,12 @@ const presenceTtlMs = 60_000;
 
 /** Says on the store what this process can and cannot run, for 60 s: the API and the board grey out what nobody can. */
 export async function announce(records: RecordStore, available: Availability): Promise<void> {
-  for (const { job } of available.served) await put(records, `type-ok:${job.name}`, '{}');
-  for (const [name, reason] of available.unavailable)
-    await put(records, `type-missing:${name}`, JSON.stringify({ reason: reason.slice(0, 2_000) }));
+  await Promise.all([
+    ...available.served.map(({ job }) => put(records, `type-ok:${job.name}`, '{}')),
+    ...Array.from(available.unavailable, ([name, reason]) =>
+      put(records, `type-missing:${name}`, JSON.stringify({ reason: reason.slice(0, 2_000) })),
+    ),
+  ]);
 }
 
 /** Losing to another process that says the same is fine. */

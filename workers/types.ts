@@ -25,7 +25,10 @@ export interface OpenTypes {
   close(): Promise<void>;
 }
 
-/** Starts the spare children of the types that always run in one; everything else is opened by the first attempt that needs it. */
+/** After the start of a process, which needs the processors for itself. */
+const sparesAfterMs = 1_000;
+
+/** Everything is opened by the first attempt that needs it; the spare children of types that always run in one, a second later. */
 export async function openTypes(options: FleetOptions, served: readonly ServedType[]): Promise<OpenTypes> {
   const { env, log, registry } = options;
   const base = join(env.WORK_DIR ?? tmpdir(), `jobfleet-${process.getuid?.() ?? 'attempts'}`);
@@ -53,7 +56,15 @@ export async function openTypes(options: FleetOptions, served: readonly ServedTy
     opening.catch(() => handlers.delete(job.name));
     return opening;
   };
-  if (served.some(({ job }) => job.policy.isolation === 'child')) await openPool();
+  const prepareChildren = async (): Promise<void> => {
+    try {
+      await (await openPool()).prepare();
+    } catch (error) {
+      log.error({ err: error }, 'children of job types cannot be started here; the next job tries again');
+    }
+  };
+  const wantsChildren = served.some(({ job }) => job.policy.isolation === 'child');
+  const spares = wantsChildren ? setTimeout(() => void prepareChildren(), sparesAfterMs) : undefined;
   return {
     partsOf: (type) => ({
       interruptions,
@@ -71,6 +82,7 @@ export async function openTypes(options: FleetOptions, served: readonly ServedTy
       },
     }),
     async close() {
+      clearTimeout(spares);
       await (await children)?.close();
       for (const handler of handlers.values()) await (await handler).close();
       await services.close();

@@ -20,7 +20,16 @@ const initdbTimeoutMs = 120_000;
 export async function createStore(
   place: Place,
   binaries: Binaries,
-  { durable, sharedFolder }: { readonly durable: boolean; readonly sharedFolder: string },
+  {
+    durable,
+    sharedFolder,
+    onStarting,
+  }: {
+    readonly durable: boolean;
+    readonly sharedFolder: string;
+    /** initdb runs. */
+    readonly onStarting?: (() => void) | undefined;
+  },
 ): Promise<void> {
   const shared = join(sharedFolder, `${hashOf(place.dir)}-${randomBytes(4).toString('hex')}`);
   const final = place.shared ? shared : place.dir;
@@ -31,7 +40,9 @@ export async function createStore(
   try {
     await mkdir(unfinished, { mode: 0o700 });
     if (place.user.changed) await chown(unfinished, place.user.uid, place.user.gid);
-    await initialise(unfinished, place.user, binaries, durable);
+    const made = initialise(unfinished, place.user, binaries, durable);
+    onStarting?.();
+    await made;
     if (place.shared) await writeFile(join(unfinished, linkNote), `${place.dir}\n`);
     await claim(unfinished, final, place);
     if (durable) await flushFolder(dirname(place.dir));

@@ -37,6 +37,8 @@ export interface Attempt {
   readonly expects?: string;
   /** Asked until a server was started; one that was started is entered, so that somebody stops it. */
   readonly abandoned: () => boolean;
+  /** A program was started, or the server was found running. May be called more than once. */
+  readonly onStarting?: (() => void) | undefined;
 }
 
 /** How long a store may take to open: recovery after a crash, a killed server's backends that still compute. */
@@ -63,6 +65,7 @@ export async function enter(attempt: Attempt): Promise<Entry> {
     starter ??= { home: { dataDir, socketDir, user, durable: attempt.durable }, major, attempt };
     const reached = await connect(socketDir, 'jobfleet presence');
     if (reached.state === 'connected') {
+      attempt.onStarting?.();
       const { client, ended } = reached;
       if (await announce(client, deadline)) {
         return { client, ended, dataDir, socketDir, serverPid: await serverPidOf(dataDir) };
@@ -99,6 +102,7 @@ async function keepStarting(starter: Starter): Promise<number> {
   if ((await clearTheWay(home)) === 'wait') return pollMs;
   starter.binaries ??= await findBinaries({ user: home.user, major, sharedFolder: attempt.sharedFolder });
   starter.started = await startServer(home, starter.binaries);
+  attempt.onStarting?.();
   return pollMs;
 }
 

@@ -30,6 +30,8 @@ export interface MemoryOptions {
   readonly prepare?: (pool: Pool) => Promise<void>;
   /** The server's directory, when it is shared and somebody else removes it. Default: JOBFLEET_TEST_STORE, else one of its own. */
   readonly dir?: string;
+  /** As in `openEmbedded`. */
+  readonly onStarting?: () => void;
 }
 
 const template = 'jobfleet_template';
@@ -41,7 +43,11 @@ export async function openMemory(options: MemoryOptions): Promise<MemoryStore> {
   const shared = options.dir ?? process.env['JOBFLEET_TEST_STORE'];
   const dir = shared ?? memoryDirectory();
   if (shared === undefined) await sweepMemory();
-  const store = await openEmbedded(dir, { onError: options.onError, durable: false });
+  const store = await openEmbedded(dir, {
+    onError: options.onError,
+    durable: false,
+    ...(options.onStarting === undefined ? {} : { onStarting: options.onStarting }),
+  });
   const leave = async (): Promise<void> => {
     await store.close();
     if (shared === undefined) await removeStore(dir);

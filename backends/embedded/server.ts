@@ -26,6 +26,8 @@ export interface EmbeddedOptions {
   readonly durable?: boolean;
   /** Where a root process keeps data that `nobody` cannot reach at `dir`. Default `/var/lib/jobfleet`. */
   readonly sharedFolder?: string;
+  /** Called once, when the server (or the making of its store) has been started, or was found running: only waiting is left. */
+  readonly onStarting?: () => void;
 }
 
 /** Between attempts to start a server again; doubled up to the longest. */
@@ -49,7 +51,12 @@ export async function openEmbedded(dir: string, options: EmbeddedOptions): Promi
     sharedFolder: options.sharedFolder ?? sharedFolder,
     abandoned: () => closing !== undefined,
   };
-  const first = await enter(attempt);
+  let isTold = false;
+  const onStarting = (): void => {
+    if (!isTold) options.onStarting?.();
+    isTold = true;
+  };
+  const first = await enter({ ...attempt, onStarting });
   let current = first;
   let entering: Promise<void> = Promise.resolve();
 

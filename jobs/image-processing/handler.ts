@@ -1,58 +1,6 @@
-/** Decodes once at the largest width, cascades down, and writes every format of a width from the same pixels. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { defineHandler, type JobContext, type Result } from '../define.ts';
-import { decode, encodeAnimation, openSource, prepareSharp, type Source } from './decode.ts';
+import { defineHandler } from '../define.ts';
 import job from './job.ts';
-import {
-  contentTypes,
-  encode,
-  isTransparent,
-  type OutputFormat,
-  outputFormats,
-  type Pixels,
-  placeholder,
-  recipeVersion,
-  shrink,
-  withoutAlpha,
-} from './recipe.ts';
-import { planSizes, type Size } from './variants.ts';
-
-type Variant = Result<typeof job>['variants'][number];
-
-const maxBytes = 100_000_000;
-
-/** Every size as pixels, widest first. */
-async function cascade(source: Source, sizes: readonly Size[]): Promise<Pixels[]> {
-  const levels: Pixels[] = [];
-  for (const size of sizes) {
-    const previous = levels.at(-1);
-    if (previous !== undefined) levels.push(await shrink(previous, size));
-    else {
-      const pixels = await decode(source, size);
-      levels.push(pixels.channels === 4 && !isTransparent(pixels) ? await withoutAlpha(pixels) : pixels);
-    }
-  }
-  return levels;
-}
-
-/** Makes one variant, or finds that an earlier attempt has. Keys name the content, so both are the same bytes. */
-async function store(
-  ctx: JobContext,
-  at: { readonly folderKey: string; readonly size: Size; readonly format: OutputFormat },
-  write: (path: string) => Promise<number>,
-): Promise<Variant> {
-  const name = `${at.size.width}.${at.format === 'jpeg' ? 'jpg' : at.format}`;
-  const key = `${at.folderKey}/${name}`;
-  const facts = { width: at.size.width, height: at.size.height, format: at.format };
-  const existing = await ctx.objects.head(key);
-  if (existing !== undefined) return { key: existing.object, ...facts, bytes: existing.sizeBytes };
-  const path = join(ctx.folder, name);
-  await write(path);
-  const stored = await ctx.objects.put(key, path, contentTypes[at.format]);
-  return { key: stored.object, ...facts, bytes: stored.sizeBytes };
-}
 
 export default defineHandler(job, {
   env: z.object({
@@ -61,36 +9,11 @@ export default defineHandler(job, {
       .default('on')
       .describe('off: image-processing refuses SVG (BAD_SOURCE) instead of drawing it'),
   }),
-  open: ({ IMAGE_SVG }) => {
-    prepareSharp();
-    return { isSvgOn: IMAGE_SVG === 'on', close: () => undefined };
+  // libvips is mapped by the children that decode, never by the worker that asks what this type needs.
+  load: () => import('./make.ts'),
+  open: async ({ IMAGE_SVG }) => {
+    const { openMaker } = await import('./make.ts');
+    return { make: openMaker({ isSvgOn: IMAGE_SVG === 'on' }), close: () => undefined };
   },
-  async run(payload, ctx, { isSvgOn }) {
-    const file = await ctx.objects.fetch(payload.source, { maxBytes });
-    const source = await openSource(await readFile(file.path), { isSvgOn });
-    ctx.progress(5, 'read');
-    const sizes = planSizes(source.size, payload.widths);
-    const levels = await cascade(source, sizes);
-    const [widest, smallest] = [levels[0], levels.at(-1)];
-    if (widest === undefined || smallest === undefined) throw new Error('expected at least one size, got none');
-    const formats = outputFormats(payload.formats, isTransparent(widest));
-    const folderKey = `images/${file.sha256}/${recipeVersion}`;
-    const variants: Variant[] = [];
-    const total = formats.length * levels.length;
-    for (const format of formats) {
-      for (const pixels of levels) {
-        ctx.signal.throwIfAborted();
-        const { animation } = source;
-        variants.push(
-          await store(ctx, { folderKey, size: pixels, format }, async (path) =>
-            animation !== undefined && format === 'webp'
-              ? encodeAnimation(source, animation, pixels, path)
-              : encode(pixels, format, path),
-          ),
-        );
-        ctx.progress(10 + (90 * variants.length) / total, `${format} ${pixels.width}`);
-      }
-    }
-    return { variants, thumbhash: await placeholder(smallest) };
-  },
+  run: (payload, ctx, { make }) => make(payload, ctx),
 });

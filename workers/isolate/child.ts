@@ -33,6 +33,7 @@ async function importHandler(url: string): Promise<Handler> {
   const module: unknown = await import(url);
   const found = typeof module === 'object' && module !== null && 'default' in module ? module.default : undefined;
   if (!isHandler(found)) throw new Error(`${url} has no default export made by defineHandler(job, …)`);
+  await found.load();
   return found;
 }
 

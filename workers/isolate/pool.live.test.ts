@@ -82,6 +82,19 @@ it('lets a job that waits for a child go when it is aborted', async () => {
   await expect(waiting).rejects.toThrow('not wanted any more');
 });
 
+const childFolders = async (): Promise<number> =>
+  (await readdir(base)).filter((name) => /^job-\w{6}$/.test(name)).length;
+
+it('keeps one spare of a type without jobs, none before it is told to, and all from the first job on', async () => {
+  const pool = await open([typeOf('trouble', 2)]);
+  expect(await childFolders()).toBe(0);
+  await pool.prepare();
+  expect(await childFolders()).toBe(1);
+  const signal = new AbortController().signal;
+  await pool.run('trouble', { how: 'work' }, recordServices().services, { facts, signal, policy });
+  await vi.waitFor(async () => expect(await childFolders()).toBe(2), 20_000);
+});
+
 it('replaces a spare that died', async () => {
   const pool = await open([typeOf('trouble', 1)]);
   const signal = new AbortController().signal;

@@ -1,5 +1,5 @@
 /**
- * Children that wait for their job. Each has imported its handler and opened nothing; a job takes one, the next is
+ * Children that wait for their job. Each has loaded its handler and opened nothing; a job takes one, the next is
  * started at once, and exactly one job runs in each. So a job waits for a child only where jobs come faster than
  * children start. Lives on the main thread: the parent-death signal hangs on the thread that spawned.
  */
@@ -31,7 +31,10 @@ export interface PoolType {
 
 export interface PoolOptions {
   readonly types: readonly PoolType[];
-  /** Children kept ready for each type, at most its concurrency. Default: one a processor, at most 4; 1 below 1 GiB of memory. */
+  /**
+   * Children kept ready for each type from its first job on, at most its concurrency; one before that. Default: one a
+   * processor, at most 4; 1 below 1 GiB of memory.
+   */
   readonly spares?: number;
   readonly log: SandboxLog;
   /** PATH, LANG and TZ are taken from it, nothing else. */
@@ -49,6 +52,8 @@ export interface PoolAttempt {
 }
 
 export interface Pool {
+  /** Starts the first spare of each type, one after another. A job need not wait for it: it starts a child of its own. */
+  prepare(): Promise<void>;
   readonly level: Level;
   /** True when every child has a user id of its own. */
   readonly hasOwnUser: boolean;
@@ -71,7 +76,7 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** Removes what dead workers left, finds the level, starts the spares and does not wait for them. */
+/** Removes what dead workers left and finds the level. Children are started by `prepare` and by jobs. */
 export async function openPool(options: PoolOptions): Promise<Pool> {
   const base = options.base ?? join(tmpdir(), `jobfleet-${process.getuid?.() ?? 'children'}`);
   await openBase(base);
@@ -95,6 +100,9 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     shelves.set(type.name, createShelf({ name: type.name, spares, start: () => start(type), log: options.log }));
   }
   return {
+    async prepare() {
+      for (const shelf of shelves.values()) await shelf.prepare();
+    },
     level: found.level,
     hasOwnUser: found.hasOwnUser,
     refused: found.refused,

@@ -1,18 +1,23 @@
 /**
- * The children of one job type: ready ones, starting ones, and jobs that wait for one. A child that dies before its job is
- * replaced after 0.5, 1, 2 … 30 s; three deaths in a row without one ready make the type unavailable, until one is.
+ * The children of one job type: ready ones, starting ones, and jobs that wait for one. A job that finds none starts its own
+ * at once; spares start one after another and only while nobody waits, so that they take no processor from a job. A type
+ * whose first job has not come yet keeps at most one. A child that dies before its job is replaced after 0.5, 1, 2 … 30 s;
+ * three deaths in a row without one ready make the type unavailable, until one is.
  */
 import { tryAgainIn } from '../../jobs/errors.ts';
 import type { Sandbox, SandboxLog } from './sandbox.ts';
 
 export interface ShelfParts {
   readonly name: string;
+  /** Children kept ready from the first job on. */
   readonly spares: number;
   readonly start: () => Promise<Sandbox>;
   readonly log: SandboxLog;
 }
 
 export interface Shelf {
+  /** Starts the one spare of a type that has had no job yet. Resolves when it is ready, has failed, or is not wanted. */
+  prepare(): Promise<void>;
   /** A ready child, now or as soon as there is one. Rejects with the signal's reason, or `later` when none becomes ready. */
   take(signal: AbortSignal): Promise<Sandbox>;
   /** A child that was taken is gone. */
@@ -42,6 +47,7 @@ export function createShelf(parts: ShelfParts): Shelf {
   const living = new Set<Sandbox>();
   const starts = new Set<Promise<void>>();
   let starting = 0;
+  let wantedSpares = 0;
   let deaths = 0;
   let lastReason = '';
   let backoff: NodeJS.Timeout | undefined;
@@ -49,9 +55,12 @@ export function createShelf(parts: ShelfParts): Shelf {
 
   const fill = (): void => {
     if (closed !== undefined || backoff !== undefined) return;
-    while (ready.length + starting < parts.spares + waiters.length) {
+    while (starting < waiters.length || (starting === 0 && ready.length < wantedSpares)) {
       starting += 1;
-      const start = startOne().finally(() => starts.delete(start));
+      const start = startOne().finally(() => {
+        starts.delete(start);
+        fill();
+      });
       starts.add(start);
     }
   };
@@ -110,11 +119,16 @@ export function createShelf(parts: ShelfParts): Shelf {
   const refusal = (waitMs: number): Error =>
     tryAgainIn(waitMs, 'SANDBOX_CRASH', `No child for "${parts.name}" becomes ready: ${lastReason}`);
 
-  fill();
   return {
+    async prepare() {
+      wantedSpares = Math.max(wantedSpares, Math.min(1, parts.spares));
+      fill();
+      await Promise.all(starts);
+    },
     async take(signal) {
       if (closed !== undefined) throw closed;
       if (signal.aborted) throw signal.reason;
+      wantedSpares = parts.spares;
       const sandbox = ready.shift();
       if (sandbox !== undefined) {
         fill();
