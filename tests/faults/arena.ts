@@ -9,6 +9,8 @@ import { type SideSettings, settingsVariable } from './side.ts';
 export interface WorkerProcess extends Started {
   /** Told to stop, or killed on purpose: its end is no surprise. */
   isLeaving: boolean;
+  /** It claims. */
+  isReady: boolean;
 }
 
 /** A worker that was asked to stop. */
@@ -35,7 +37,10 @@ export interface Arena {
   readonly note: (event: FaultLine['event'], what: string, worker?: WorkerProcess) => void;
   /** For `seconds`: `act` after every `everyMs`. */
   every(everyMs: number, act: (round: number) => Promise<void> | void): Promise<void>;
+  /** One that claims, by chance. */
   pick(): WorkerProcess | undefined;
+  /** One step of a rolling deploy: a new worker first, then `stop` of the oldest. */
+  roll(graceMs: number): Promise<void>;
   /** SIGKILL. */
   kill(worker: WorkerProcess): Promise<Ended>;
   /** SIGTERM, and SIGKILL after `graceMs`, as a platform does. */
@@ -80,7 +85,7 @@ export function openArena(options: {
       folder,
       environment: { [settingsVariable]: JSON.stringify(settings), ...more.environment },
     });
-    const worker: WorkerProcess = { ...started, isLeaving: false };
+    const worker: WorkerProcess = { ...started, isLeaving: false, isReady: false };
     workers.push(worker);
     void worker.exited.then(({ code, signal }) => {
       workers.splice(workers.indexOf(worker), 1);
@@ -93,7 +98,25 @@ export function openArena(options: {
       void again.finally(() => starting.delete(again));
     });
     await worker.ready;
+    worker.isReady = true;
     return worker;
+  };
+  const stop: Arena['stop'] = async (worker, graceMs) => {
+    worker.isLeaving = true;
+    const askedAt = Date.now();
+    note('term', `grace ${graceMs} ms`, { actor: worker.pid });
+    worker.child.kill('SIGTERM');
+    const limit = new AbortController();
+    const late = wait(graceMs, undefined, { signal: limit.signal }).then(
+      () => worker.child.kill('SIGKILL'),
+      () => undefined,
+    );
+    const { code, signal, at } = await worker.exited;
+    limit.abort();
+    await late;
+    const stop = { tookMs: at - askedAt, code, signal };
+    stops.push(stop);
+    return stop;
   };
   const random = createRandom(settings.seed);
   let producer: Started | undefined;
@@ -122,30 +145,23 @@ export function openArena(options: {
       }
       await wait(Math.max(0, until - Date.now()));
     },
-    pick: () => workers[Math.floor(random() * workers.length)],
+    pick() {
+      const chance = random();
+      const ready = workers.filter((worker) => worker.isReady && !worker.isLeaving);
+      return ready[Math.floor(chance * ready.length)];
+    },
+    async roll(graceMs) {
+      const oldest = workers.find((worker) => worker.isReady && !worker.isLeaving);
+      await startWorker();
+      if (oldest !== undefined) await stop(oldest, graceMs);
+    },
     kill(worker) {
       worker.isLeaving = true;
       note('kill', 'SIGKILL', { actor: worker.pid });
       worker.child.kill('SIGKILL');
       return worker.exited;
     },
-    async stop(worker, graceMs) {
-      worker.isLeaving = true;
-      const askedAt = Date.now();
-      note('term', `grace ${graceMs} ms`, { actor: worker.pid });
-      worker.child.kill('SIGTERM');
-      const limit = new AbortController();
-      const late = wait(graceMs, undefined, { signal: limit.signal }).then(
-        () => worker.child.kill('SIGKILL'),
-        () => undefined,
-      );
-      const { code, signal, at } = await worker.exited;
-      limit.abort();
-      await late;
-      const stop = { tookMs: at - askedAt, code, signal };
-      stops.push(stop);
-      return stop;
-    },
+    stop,
     startWorker,
     supervise: (isOn) => {
       isSupervised = isOn;

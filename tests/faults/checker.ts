@@ -53,6 +53,8 @@ export interface Counts {
   readonly recovered: number;
   readonly completed: number;
   readonly deadLettered: number;
+  /** Accepted jobs that were meant to become dead letters. */
+  readonly plannedBad: number;
   readonly starts: number;
   readonly lost: number;
   readonly unexpected: number;
@@ -93,6 +95,7 @@ export function check(evidence: Evidence): Verdict {
       recovered: evidence.producer.filter((line) => line.event === 'accepted' && line.duplicate === true).length,
       completed: inState('completed'),
       deadLettered: inState('failed'),
+      plannedBad: [...calls.accepted.keys()].filter((key) => evidence.plan(key).bad).length,
       starts: evidence.states.filter((line) => line.event === 'started').length,
       lost: number('lost'),
       unexpected: number('unexpected'),

@@ -4,7 +4,7 @@ import type { EffectKind } from './logs.ts';
 export interface Work {
   readonly key: string;
   /** `kill`: ends its own process. `block`: computes for `ms` without a pause. */
-  readonly act: 'work' | 'kill' | 'block';
+  readonly act: 'work' | 'kill' | 'block' | 'bomb';
   /** How long the handler takes. */
   readonly ms: number;
   readonly effect: EffectKind | 'none';
@@ -13,6 +13,8 @@ export interface Work {
 }
 
 export interface Load {
+  /** `caged`: every attempt in a child. Default `load`. */
+  readonly type?: 'load' | 'caged';
   /** Jobs a second. */
   readonly rate: number;
   /** Run time of a usual job. Default 30 to 50 ms. */
@@ -52,20 +54,21 @@ export const numberOf = (key: string): number => Number(key.slice(key.indexOf('-
 
 const kinds: readonly EffectKind[] = ['mail', 'hook', 'delta'];
 
+const kindOf = (n: number): EffectKind => kinds[Math.floor(n / 3) % 3] ?? 'mail';
+
 export function workOf(load: Load, key: string): Work {
   const n = numberOf(key);
   const { special, padBytes = 0 } = load;
   const pad = 'x'.repeat(padBytes);
+  const own = load.type === 'caged' ? 'none' : kindOf(n);
   // The last of each group, so that a neighbour is under way before it.
   if (special !== undefined && n % special.every === special.every - 1)
-    return { key, act: special.act, ms: special.ms ?? 0, effect: special.isBad ? 'none' : kindOf(n), pad };
+    return { key, act: special.act, ms: special.ms ?? 0, effect: special.isBad ? 'none' : own, pad };
   if (load.longEvery !== undefined && n % load.longEvery === 0)
-    return { key, act: 'work', ms: load.longMs ?? 3_000, effect: kindOf(n), pad };
+    return { key, act: 'work', ms: load.longMs ?? 3_000, effect: own, pad };
   const [from, to] = load.ms ?? [30, 50];
-  return { key, act: 'work', ms: Math.round(from + (to - from) * createRandom(n)()), effect: kindOf(n), pad };
+  return { key, act: 'work', ms: Math.round(from + (to - from) * createRandom(n)()), effect: own, pad };
 }
-
-const kindOf = (n: number): EffectKind => kinds[Math.floor(n / 3) % 3] ?? 'mail';
 
 export function isBad(load: Load, key: string): boolean {
   const { special } = load;

@@ -10,7 +10,7 @@ import { type EffectLine, type FaultLine, logPaths, type ProducerLine, readLog, 
 import { isBad, workOf } from './plan.ts';
 import { startProcess } from './processes.ts';
 import type { Scenario } from './scenario.ts';
-import { postgresServer, type StoreName, startServer } from './servers.ts';
+import { type StoreName, startServer } from './servers.ts';
 import { openSide, type Side, type SideSettings } from './side.ts';
 
 export interface SideResult {
@@ -95,9 +95,8 @@ export async function runSide(options: RunOptions): Promise<{ readonly result: S
 
 /** The peer of the embedded store runs on a PostgreSQL. */
 function openServer({ scenario, side, store, folder }: RunOptions) {
-  if (scenario.server !== undefined) return scenario.server(store, folder);
-  if (side === 'stock' && store === 'embedded') return postgresServer(join(folder, 'postgres'));
-  return startServer(store, folder);
+  const own = side === 'stock' && store === 'embedded' ? 'postgres' : store;
+  return scenario.server === undefined ? startServer(own, folder) : scenario.server(own, folder);
 }
 
 /** Nothing open, three times in a row: a job may be between two states. */

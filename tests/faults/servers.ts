@@ -17,8 +17,8 @@ export type StoreName = 'redis' | 'postgres' | 'embedded';
 export interface StoreServer {
   readonly url: string;
   readonly stock: StockAddress;
-  /** SIGKILL of every process of the server. */
-  kill(): Promise<void>;
+  /** SIGKILL of every process of the server; in a Cluster of the node that serves `key`. */
+  kill(key?: string): Promise<void>;
   /** After `kill`; resolves when it answers. The embedded store starts itself: resolves when somebody has. */
   start(): Promise<void>;
   /** SIGSTOP and SIGCONT of every process of the server. */
@@ -88,7 +88,8 @@ export async function postgresServer(dir: string, more = ''): Promise<StoreServe
       await ended;
     },
     async start() {
-      child = spawn(join(bin, 'postgres'), ['-D', dir], { ...spawnAs(user), stdio: 'ignore' });
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+        child = spawn(join(bin, 'postgres'), ['-D', dir], { ...spawnAs(user), stdio: 'ignore' });
       await eventually('PostgreSQL answers', () => answers(url));
     },
     freeze: () => pids().forEach((pid) => signal(pid, 'SIGSTOP')),
@@ -156,15 +157,15 @@ export function allPids(): number[] {
     .map(Number);
 }
 
-function childrenOf(parent: number): number[] {
-  return allPids().filter((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent;
-    } catch {
-      return false; // it ended between the two reads
-    }
-  });
+const childrenOf = (parent: number): number[] => allPids().filter((pid) => parentOf(pid) === parent);
+
+export function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined; // it ended meanwhile
+  }
 }
 
 /** Gone already is fine: helpers end with their server. */

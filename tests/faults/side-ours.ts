@@ -12,7 +12,6 @@ import { createMetrics } from '../../runtime/metrics.ts';
 import { openObjectStore } from '../../runtime/open-object-store.ts';
 import { workersEnv } from '../../workers/env.ts';
 import { startWorkers } from '../../workers/main.ts';
-import load from './jobs/load/job.ts';
 import { openStates, type StateLog } from './logs.ts';
 import { jobsOf, openJobs } from './records.ts';
 import type { Side, SideSettings } from './side.ts';
@@ -22,10 +21,11 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
   const backend = await openBackend(settings.url, { onError: (error) => log.error({ err: error }, 'store') });
   const registry = await loadRegistry(new URL('./jobs/', import.meta.url));
   const client = createClient({ backend, registry });
-  const queue = () => backend.queue(load.name);
+  const type = settings.load.type ?? 'load';
+  const queue = () => backend.queue(type);
   return {
     add: async (work, delayMs) =>
-      client.enqueueNamed(load.name, work, {
+      client.enqueueNamed(type, work, {
         idempotencyKey: work.key,
         ...(delayMs === undefined ? {} : { delayMs }),
       }),
@@ -47,7 +47,7 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         log,
         metrics: createMetrics(),
         env,
-        queues: [load.name],
+        queues: [type],
         handlerEnv: { ...process.env, FAULTS_SINK: String(settings.sinkPort) },
       });
       const keeper = startKeeper({

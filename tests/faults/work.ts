@@ -26,6 +26,7 @@ export async function work(job: Work, tools: WorkTools): Promise<void> {
       while (Date.now() < until);
       break;
     }
+    case 'bomb':
     case 'work':
       await wait(job.ms / 2, undefined, signal === undefined ? {} : { signal });
   }

@@ -23,6 +23,8 @@ export const scenario: Scenario = {
   stores: ['redis', 'postgres'],
   load: { rate: 40, longEvery: 40 },
   server: proxiedServer,
+  // Who waits on a connection that is dead for good waits for ever.
+  drainMs: 90_000,
   async inject(arena) {
     const proxy = proxyOf(arena.server);
     for (const [share, mode] of course) {

@@ -7,11 +7,7 @@ export const scenario: Scenario = {
   stores: ['redis', 'postgres', 'embedded'],
   load: { rate: 40, longEvery: 40, longMs },
   shutdownMs: 25_000,
-  inject: (arena) =>
-    arena.every(3_000, async () => {
-      const [oldest] = arena.workers;
-      if (oldest !== undefined) await arena.stop(oldest, 30_000);
-    }),
+  inject: (arena) => arena.every(3_000, () => arena.roll(30_000)),
   targets: (_ours, { stops }) => [
     {
       what: 'longest stop',

@@ -8,11 +8,7 @@ export const scenario: Scenario = {
   load: { rate: 20, longEvery: 5, longMs: 3_000 },
   // Aborted at 400 ms, handed back by 500: the rest is for closing.
   shutdownMs: graceMs / 2,
-  inject: (arena) =>
-    arena.every(2_000, async () => {
-      const [oldest] = arena.workers;
-      if (oldest !== undefined) await arena.stop(oldest, graceMs);
-    }),
+  inject: (arena) => arena.every(2_000, () => arena.roll(graceMs)),
   targets: ({ recoveryMs }) => [
     { what: 'running again after SIGTERM, p95', measured: recoveryMs.p95, limit: 2_000, unit: 'ms' },
   ],

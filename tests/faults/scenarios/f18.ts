@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   load: { rate: 40, most, ms: [50, 500], special: { every: 100, act: 'kill', isBad: true } },
   inject: (arena) => arena.every(1_000, () => undefined),
   problems: ({ counts }) =>
-    counts.deadLettered === most / 100
+    counts.deadLettered === counts.plannedBad
       ? []
-      : [`${counts.deadLettered} dead letters, expected the ${most / 100} that kill`],
+      : [`${counts.deadLettered} dead letters, expected the ${counts.plannedBad} that kill`],
 };
