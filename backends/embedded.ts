@@ -1,6 +1,6 @@
 /** The store the package brings along: PostgreSQL on a server of our own (`embedded/`), so all of `postgres.ts` applies. */
 import { isAbsolute, resolve } from 'node:path';
-import type { Backend, BackendOptions } from './backend.ts';
+import type { Backend, BackendOptions, StoreFinding } from './backend.ts';
 import { openMemory } from './embedded/memory.ts';
 import { openEmbedded } from './embedded/server.ts';
 
@@ -26,17 +26,22 @@ export async function openEmbeddedBackend(url: string, options: BackendOptions):
   const importing = isStarting.then(() => import('./postgres.ts'));
   const [server, { openPostgres }] = await Promise.all([opening, importing]);
   try {
-    return await openPostgres(server.url, {
+    const backend = await openPostgres(server.url, {
       ...options,
       kind: 'embedded',
       shownAs: `The embedded store (${url})`,
       afterClose: () => server.close(),
     });
+    return given === 'memory' ? { ...backend, inspect: () => Promise.resolve(throwAway) } : backend;
   } catch (error) {
     await server.close();
     throw error;
   }
 }
+
+const throwAway: readonly StoreFinding[] = [
+  { check: 'durability', state: 'ok', detail: 'a throw-away database for tests: nothing outlives the process.' },
+];
 
 function folder(given: string, baseDir = process.cwd()): string {
   const path = given === '' ? '.jobfleet/queue' : given;

@@ -10,6 +10,7 @@ import { addInTurn } from './fairness.ts';
 import { postgresTags } from './fairness-postgres.ts';
 import { postgresLimiters } from './limiter.ts';
 import { batchPostgresEnds } from './postgres-batched-ends.ts';
+import { judgePostgres, viewPostgres } from './postgres-findings.ts';
 import { isLost, openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
@@ -70,6 +71,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
         throw explain(shown, error);
       }
     },
+    inspect: async () => judgePostgres(await viewPostgres(pool), pool.options.max),
     close: () => (closing ??= close()),
   };
 }

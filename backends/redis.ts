@@ -11,6 +11,7 @@ import { redisRecords } from './records-redis.ts';
 import { batchRedis } from './redis-batching.ts';
 import { dial, queuePrefix, type RedisClient } from './redis-client.ts';
 import { explainRedis } from './redis-explain.ts';
+import { judgeRedis, viewRedis } from './redis-findings.ts';
 import { closeLimitMs, hangUp, openLines, orAfter } from './redis-lines.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { reportOnce } from './unreachable.ts';
@@ -72,6 +73,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
         throw await explainRedis(address, error);
       }
     },
+    inspect: async () => judgeRedis(form, await viewRedis(client)),
     close: () => (closing ??= close()),
   };
 }

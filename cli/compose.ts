@@ -9,6 +9,7 @@ import { startKeeper } from '../backends/keeper.ts';
 import { openBackend } from '../backends/open.ts';
 import { payloadSweep } from '../backends/payload-sweep.ts';
 import { retentionChores } from '../backends/retention.ts';
+import { watchSafety } from '../backends/safety.ts';
 import { BackendError } from '../backends/unreachable.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import { type Client, createClient } from '../producers/client.ts';
@@ -28,6 +29,8 @@ export interface Parts {
   readonly backend: Backend;
   readonly objects: ObjectStore;
   readonly client: Client;
+  /** Why no work should be sent here although the store answers: it may lose what it accepts. */
+  readonly unsafe: () => Promise<string | undefined>;
   /** Keeper, object store, then the store of jobs. */
   readonly close: () => Promise<void>;
 }
@@ -59,6 +62,10 @@ export async function openParts(
     }),
     openObjectStore(env.STORAGE_URL ?? `file:${join(dataDir, 'objects')}`, { baseDir: process.cwd() }),
   ]);
+  const safety = watchSafety(backend, (unsafe) => {
+    if (unsafe.length === 0) log.info('the store of jobs is safe again');
+    for (const finding of unsafe) log.error({ finding }, 'the store of jobs is unsafe: not ready');
+  });
   const queues = [...registry.jobs.keys()];
   watchQueues(metrics, backend, queues);
   const instance = `${hostname()}-${process.pid}-${randomUUID()}`;
@@ -90,7 +97,9 @@ export async function openParts(
     backend,
     objects,
     client: createClient({ backend, registry, metrics, objects }),
+    unsafe: safety.problem,
     close: async () => {
+      safety.stop();
       await schedules.atBoot;
       await keeper.close();
       await objects.close();

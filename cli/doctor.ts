@@ -5,32 +5,23 @@
  */
 import { join, resolve } from 'node:path';
 import type { z } from 'zod';
-import { inspectEmbedded } from '../backends/embedded/inspect.ts';
-import { openBackend } from '../backends/open.ts';
 import { loadRegistry } from '../jobs/registry.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
 import { createLog } from '../runtime/log.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
 import { findAvailable } from '../workers/availability.ts';
 import { openPool } from '../workers/isolate/pool.ts';
+import { checkStore } from './doctor-store.ts';
+import type { Finding } from './finding.ts';
 import { CliError, print, table } from './output.ts';
 
-interface Finding {
-  readonly check: string;
-  /** `missing` greys something and leaves the rest working; `unsafe` may lose or leak something. */
-  readonly state: 'ok' | 'missing' | 'unsafe';
-  readonly detail: string;
-  readonly fix?: string;
-}
-
 type Environment = z.output<typeof commonEnv>;
-const skewLimitMs = 2_000;
 
 export async function doctor(flags: { readonly json?: boolean }): Promise<void> {
   const env = parseEnv(commonEnv, process.env);
   const findings = [
     checkNode(),
-    ...(await checkStore(env)),
+    ...(await checkStore(env.QUEUE_URL, env.DATA_DIR)),
     await checkObjects(env),
     await checkIsolation(),
     ...(await checkJobTypes()),
@@ -38,7 +29,11 @@ export async function doctor(flags: { readonly json?: boolean }): Promise<void> 
   print(flags.json === true, { findings }, (it) =>
     table(
       ['', 'check', 'finding'],
-      it.findings.map((one) => [one.state, one.check, one.fix === undefined ? one.detail : `${one.detail} ${one.fix}`]),
+      it.findings.map(({ state, check, detail, why, fix }) => [
+        state,
+        check,
+        [detail, why, fix].filter((part) => part !== undefined).join(' '),
+      ]),
       'Nothing was checked.',
     ),
   );
@@ -58,48 +53,6 @@ function checkNode(): Finding {
 
 function failed(check: string, error: unknown): Finding {
   return { check, state: 'unsafe', detail: error instanceof Error ? error.message : String(error) };
-}
-
-async function checkStore(env: Environment): Promise<Finding[]> {
-  const dir = resolve(env.DATA_DIR, 'queue');
-  const url = env.QUEUE_URL === 'embedded' ? `embedded:${dir}` : env.QUEUE_URL;
-  const errors: Error[] = [];
-  try {
-    const backend = await openBackend(url, { connections: 2, onError: (error) => errors.push(error) });
-    try {
-      await backend.ping();
-      const skewMs = Math.abs((await backend.now()) - Date.now());
-      const isSkewed = skewMs > skewLimitMs;
-      return [
-        { check: 'jobs', state: 'ok', detail: `${backend.kind}: ${backend.capabilities.accepted}.` },
-        {
-          check: 'clock',
-          state: isSkewed ? 'unsafe' : 'ok',
-          detail: `${Math.round(skewMs)} ms off the store's clock.`,
-          ...(isSkewed ? { fix: 'Workers stop claiming beyond 2 s: synchronise the clocks (NTP).' } : {}),
-        },
-        ...(backend.kind === 'embedded' && env.QUEUE_URL === 'embedded' ? [await checkEmbedded(dir)] : []),
-      ];
-    } finally {
-      await backend.close();
-    }
-  } catch (error) {
-    return [failed('jobs', error)];
-  }
-}
-
-async function checkEmbedded(dir: string): Promise<Finding> {
-  const { store, orphans } = await inspectEmbedded(dir);
-  const check = 'embedded store';
-  if (store === undefined) return { check, state: 'ok', detail: `none yet in ${dir}; the first start makes it.` };
-  const server = store.serverPid === undefined ? 'not running' : `process ${store.serverPid}`;
-  const megabytes = (store.sizeBytes / 1_048_576).toFixed(1);
-  return {
-    check,
-    state: orphans.length > 0 ? 'missing' : 'ok',
-    detail: `PostgreSQL ${store.major}, ${megabytes} MB in ${store.dataDir}, owner ${store.owner}, ${server}, socket ${store.socket}.`,
-    ...(orphans.length > 0 ? { fix: `No project leads to ${orphans.join(', ')}: delete what you do not need.` } : {}),
-  };
 }
 
 async function checkObjects(env: Environment): Promise<Finding> {

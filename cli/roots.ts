@@ -30,7 +30,7 @@ export async function runApi(): Promise<void> {
       version: release,
       host: env.HOST,
       port: env.PORT ?? 3_000,
-      ready: () => (shutdown.draining() ? 'shutting down' : undefined),
+      ready: () => (shutdown.draining() ? 'shutting down' : parts.unsafe()),
     }),
   );
   shutdown.add({ name: 'close server', deadlineMs: env.SHUTDOWN_MS, run: server.close });
@@ -53,7 +53,7 @@ export async function runWorker(flags: { readonly queues?: string; readonly conc
   const app = fastify({ logger: false });
   await app.register(healthRoutes, {
     live: () => fleet.live(),
-    ready: () => (shutdown.draining() ? 'shutting down' : fleet.ready()),
+    ready: async () => (shutdown.draining() ? 'shutting down' : (fleet.ready() ?? (await parts.unsafe()))),
     metrics: parts.metrics,
   });
   const stop = async (): Promise<void> => {
@@ -84,7 +84,7 @@ export async function runDashboard(): Promise<void> {
       env,
       host: env.HOST,
       port: env.PORT ?? 3_001,
-      ready: () => (shutdown.draining() ? 'shutting down' : undefined),
+      ready: () => (shutdown.draining() ? 'shutting down' : parts.unsafe()),
     }),
   );
   shutdown.add({ name: 'close server', deadlineMs: 5_000, run: server.close });

@@ -74,7 +74,8 @@ async function addRoutes(
 ): Promise<void> {
   await app.register(healthRoutes, {
     live: () => fleet()?.live(),
-    ready: async () => (isDraining() ? 'shutting down' : (fleet()?.ready() ?? (await storeProblem(parts)))),
+    ready: async () =>
+      isDraining() ? 'shutting down' : (fleet()?.ready() ?? (await storeProblem(parts)) ?? (await parts.unsafe())),
     metrics: parts.metrics,
   });
   const apiSettings = {

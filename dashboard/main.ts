@@ -65,7 +65,7 @@ export async function startDashboard(
     readonly metrics: Metrics;
     readonly host: string;
     readonly port: number;
-    readonly ready?: () => string | undefined;
+    readonly ready?: () => Promise<string | undefined> | string | undefined;
   },
 ): Promise<Dashboard> {
   const { env, metrics, host, port, ready, ...rest } = parts;
@@ -84,7 +84,7 @@ export async function startDashboard(
   });
   await app.register(healthRoutes, {
     live: () => undefined,
-    ready: async () => ready?.() ?? (await storeProblem(parts.backend)),
+    ready: async () => (await ready?.()) ?? (await storeProblem(parts.backend)),
     metrics,
   });
   await app.register(dashboard, { ...rest, users, sessionSecret: env.SESSION_SECRET });

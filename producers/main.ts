@@ -79,13 +79,13 @@ export async function startApi(
     readonly log: Log;
     readonly host: string;
     readonly port: number;
-    readonly ready?: () => string | undefined;
+    readonly ready?: () => Promise<string | undefined> | string | undefined;
   },
 ): Promise<Api> {
   const app = fastify(serverOptions(parts.log));
   await app.register(healthRoutes, {
     live: () => undefined,
-    ready: async () => parts.ready?.() ?? (await storeProblem(parts.backend)),
+    ready: async () => (await parts.ready?.()) ?? (await storeProblem(parts.backend)),
     metrics: parts.metrics,
   });
   await app.register(api, await apiOptions(parts));
