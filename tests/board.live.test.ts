@@ -157,7 +157,7 @@ describe.skipIf(!existsSync(executablePath))('in a real browser', () => {
     });
     await dialog.getByRole('button', { name: 'Add', exact: true }).click();
     const arrived = async () => (await stage.inbox.messages()).map((mail) => mail.subject);
-    await expect.poll(arrived, { timeout: 10_000 }).toContain('Welcome, Grace');
+    await expect.poll(arrived, { timeout: 30_000 }).toContain('Welcome, Grace');
     expect(visit.problems()).toEqual([
       expect.stringMatching(/^400 .*\/board\/api\/queues\/email-sending\/add$/),
       expect.stringMatching(/^console .*400/),
@@ -171,7 +171,7 @@ describe.skipIf(!existsSync(executablePath))('in a real browser', () => {
     const [named, plain] = await Promise.all([queue.add(hostile, payload), queue.add('email-sending', payload)]);
     await named.log(hostile);
     const states = async () => [await named.getState(), await plain.getState()];
-    await expect.poll(states, { timeout: 10_000 }).toEqual(['failed', 'failed']);
+    await expect.poll(states, { timeout: 30_000 }).toEqual(['failed', 'failed']);
     await using visit = await openVisit({ colorScheme: 'dark', width: 1_280 });
     const { page } = visit;
     await page.goto(`${stage.url}/board/queue/email-sending?status=failed`);
