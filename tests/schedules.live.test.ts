@@ -68,7 +68,7 @@ async function startInstances({ queueUrl, folder }: Place, count: number): Promi
     QUEUE_URL: queueUrl,
     STORAGE_URL: `file:${join(folder, 'objects')}`,
     WORK_DIR: folder,
-    LEASE_MS: '1000',
+    LEASE_MS: '2000',
     SHUTDOWN_MS: '3000',
   };
   const started = Array.from({ length: count }, (): Instance => {
@@ -157,7 +157,8 @@ describe.each(['embedded', 'postgres', 'redis'] as const)('%s', (store) => {
         async () => {
           const [stored] = await place.backend.records.get([scheduleKey(type)]);
           const { open, skipped } = readRecord(stored?.value);
-          if (open.length > 0 || skipped?.reason !== 'paused') throw new Error(`not at rest: ${stored?.value}`);
+          if (open.length > 0 || skipped?.reason !== 'paused')
+            throw new Error(`not at rest: ${stored?.value}\n${last.map(({ output }) => output()).join('\n---\n')}`);
         },
         { timeout: waitMs, interval: 50 },
       );
