@@ -6,8 +6,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { startKeeper } from '../backends/keeper.ts';
+import { makeRoom } from '../backends/make-room.ts';
 import { openBackend } from '../backends/open.ts';
+import { pauseChore } from '../backends/pauses.ts';
 import { payloadSweep } from '../backends/payload-sweep.ts';
+import { oldestAgeS } from '../backends/queue-depth.ts';
 import { retentionChores } from '../backends/retention.ts';
 import { watchSafety } from '../backends/safety.ts';
 import { BackendError } from '../backends/unreachable.ts';
@@ -76,6 +79,17 @@ export async function openParts(
     chores: [
       ...backend.chores,
       payloadSweep({ backend, objects, queues }),
+      makeRoom({
+        backend,
+        queues,
+        onRemoved: (queue, count) =>
+          log.warn({ queue, count }, 'completed jobs removed early: the store is nearly full'),
+      }),
+      pauseChore({
+        backend,
+        queues,
+        onEnded: ({ queue, pause }) => log.warn({ queue, by: pause.by, reason: pause.reason }, 'a pause has ended'),
+      }),
       schedules.chore,
       ...retentionChores({
         backend,
@@ -153,11 +167,12 @@ function watchQueues(metrics: Metrics, backend: Backend, queues: readonly string
     queues: () =>
       Promise.all(
         queues.map(async (queue) => {
-          const counts = await backend.queue(queue).getJobCounts();
-          const [oldest] = await backend.queue(queue).getJobs(['waiting'], 0, 0, true);
-          const oldestAgeS =
-            oldest === undefined ? 0 : Math.max(0, (Date.now() - oldest.timestamp - oldest.delay) / 1_000);
-          return { queue, counts, oldestAgeS };
+          const [counts, ageS, highestTag] = await Promise.all([
+            backend.queue(queue).getJobCounts(),
+            oldestAgeS(backend.queue(queue), Date.now()),
+            backend.tags.lastTag(queue),
+          ]);
+          return { queue, counts, oldestAgeS: ageS, highestTag };
         }),
       ),
   });

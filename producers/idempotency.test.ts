@@ -51,13 +51,13 @@ test('P7: a key names one job; another body is 422; another tenant is another wo
 test('100 calls at once with one key store one job; 99 are duplicates with its id', async () => {
   const email = api.registry.find('email-sending');
   if (email === undefined) throw new Error('expected the type email-sending');
-  const before = await api.backend.queue('email-sending').getJobCountByTypes('waiting');
+  const before = await api.backend.queue('email-sending').getJobCountByTypes('waiting', 'prioritized');
   const answers = await Promise.all(
     Array.from({ length: 100 }, () => api.client.enqueue(email, mailTo('c@example.com'), { idempotencyKey: 'burst' })),
   );
   expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
   expect(answers.filter(({ duplicate }) => duplicate)).toHaveLength(99);
-  expect(await api.backend.queue('email-sending').getJobCountByTypes('waiting')).toBe(before + 1);
+  expect(await api.backend.queue('email-sending').getJobCountByTypes('waiting', 'prioritized')).toBe(before + 1);
 });
 
 test('a call that died between its record and the store is finished by its repeat', async () => {

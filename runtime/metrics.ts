@@ -14,6 +14,8 @@ export interface QueueSample {
   readonly counts: Readonly<Record<string, number>>;
   /** Seconds since the oldest waiting job was accepted; 0 when none waits. */
   readonly oldestAgeS?: number;
+  /** Highest fairness tag given since the queue was empty; 0 on a queue that is first come, first served. */
+  readonly highestTag?: number;
   /** Delayed jobs whose time has passed and that nobody promoted. */
   readonly overdue?: number;
 }
@@ -49,6 +51,8 @@ export interface Metrics {
   readonly deadLettersExpired: Counter<'queue'>;
   /** How late the next tick of a schedule is; set by the process that keeps the schedules. */
   readonly scheduleLate: Gauge<'schedule'>;
+  /** The store's clock minus this machine's, in seconds; workers compare every ten. */
+  readonly clockOffset: Gauge;
   /** Ticks that did not run. `reason`: duplicate, late, overlap, paused, removed. */
   readonly scheduleSkipped: Counter<'schedule' | 'reason'>;
   readonly httpDuration: Histogram<'route' | 'status'>;
@@ -60,7 +64,12 @@ export interface Metrics {
   watch(source: GaugeSource): void;
   /** The exposition text, gauges fresh. */
   text(): Promise<string>;
+  /** The same as JSON, for a process that collects it from several. */
+  families(): Promise<object[]>;
 }
+
+/** Content type of the exposition text. */
+export const prometheusText = Registry.PROMETHEUS_CONTENT_TYPE;
 
 const jobSeconds = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800];
 const httpSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
@@ -83,6 +92,10 @@ export function createMetrics(version = '0.0.0'): Metrics {
       await refresh(sources);
       return registry.metrics();
     },
+    families: async () => {
+      await refresh(sources);
+      return registry.getMetricsAsJSON();
+    },
   };
 }
 
@@ -104,6 +117,11 @@ function createCounters(registers: Registry[]) {
     jobsCompleted: counter('bullmq_job_completed_total', 'Jobs completed by this process.', ['queue']),
     jobsFailed: counter('bullmq_job_failed_total', 'Jobs that became dead letters in this process.', ['queue']),
     deadLettersExpired: counter('jobfleet_dead_letters_expired_total', 'Dead letters removed by retention.', ['queue']),
+    clockOffset: new Gauge({
+      name: 'jobfleet_clock_offset_seconds',
+      help: "The store's clock minus this machine's; beyond 2 s a worker claims nothing.",
+      registers,
+    }),
     scheduleLate: new Gauge({
       name: 'jobfleet_schedule_late_seconds',
       help: 'How late the next tick of a schedule is.',
@@ -131,6 +149,11 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
     new Gauge({ name, help, labelNames, registers });
   const count = gauge('bullmq_job_count', 'Jobs by queue and state.', ['queue', 'state']);
   const oldest = gauge('jobfleet_queue_oldest_job_age_seconds', 'Age of the oldest waiting job.', ['queue']);
+  const tag = gauge(
+    'jobfleet_queue_highest_tag',
+    'Highest fairness tag since the queue was empty; at 2,000,000 fairness rests until it is empty again.',
+    ['queue'],
+  );
   const overdue = gauge('jobfleet_queue_overdue_jobs', 'Delayed jobs due and not promoted.', ['queue']);
   const deadLetters = gauge('jobfleet_dead_letter_jobs', 'Jobs waiting for a redrive or discard.', ['queue']);
   const up = gauge('jobfleet_worker_up', '1 while this process serves the queue.', ['queue']);
@@ -143,6 +166,7 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
       for (const [state, value] of Object.entries(sample.counts)) count.labels(sample.queue, state).set(value);
       deadLetters.labels(sample.queue).set(sample.counts['failed'] ?? 0);
       if (sample.oldestAgeS !== undefined) oldest.labels(sample.queue).set(sample.oldestAgeS);
+      if ((sample.highestTag ?? 0) > 0) tag.labels(sample.queue).set(sample.highestTag ?? 0);
       if (sample.overdue !== undefined) overdue.labels(sample.queue).set(sample.overdue);
     }
   };
@@ -154,7 +178,7 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
     }
   };
   return async (sources) => {
-    for (const family of [count, oldest, overdue, deadLetters, up, active, concurrency]) family.reset();
+    for (const family of [count, oldest, tag, overdue, deadLetters, up, active, concurrency]) family.reset();
     for (const source of sources) {
       fillWorkers(source.workers?.() ?? []);
       // A store that is down is what backend_up says; the scrape itself must still answer.

@@ -11,5 +11,5 @@ export default defineJob({
     z.strictObject({ ...mail, template: z.literal('receipt'), variables: receipt }),
   ]),
   result: z.object({ messageId: z.string() }),
-  policy: { timeoutMs: 30_000, concurrency: 20 },
+  policy: { timeoutMs: 30_000, concurrency: 20, order: 'fair' },
 });

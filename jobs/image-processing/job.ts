@@ -38,6 +38,7 @@ export default defineJob({
   // libvips runs one thread a job, so `concurrency` cores are used.
   policy: {
     isolation: 'child',
+    order: 'fair',
     concurrency: 2,
     timeoutMs: 120_000,
     child: { memoryMb: 1_024, diskMb: 512, cpuSeconds: 240 },

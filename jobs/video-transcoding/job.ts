@@ -27,6 +27,7 @@ export default defineJob({
     ),
   }),
   policy: {
+    order: 'fair',
     timeoutMs: 3_600_000,
     graceMs: 8_000, // ffmpeg gets SIGTERM, 5 s, SIGKILL; the rest is for tidying up
     concurrency: 1, // one transcode uses two cores and more: scale by worker processes
