@@ -134,6 +134,12 @@ function explain(where: string, error: unknown): BackendError {
         `${where} refuses this user or password; correct them in QUEUE_URL`,
         cause,
       );
+    case '25006':
+      return new BackendError(
+        'BACKEND_UNREACHABLE',
+        `${where} is a replica that takes no writes; name its primary in QUEUE_URL`,
+        cause,
+      );
     case '3D000':
       return new BackendError(
         'BACKEND_UNREACHABLE',

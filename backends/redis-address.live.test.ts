@@ -98,6 +98,7 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('an address of Redi
       await node.command('ACL', 'SETUSER', 'none', 'on', '>hush', '+hello', '+ping');
     }
     const backend = await openBackend(cluster.url.replace('//', '//few:hush@'), { onError });
+    expect(backend.capabilities.flows).toBe(false);
     await backend.queue('rights').add('x', {}, { jobId: 'rights_1' });
     expect(await backend.queue('rights').getJobState('rights_1')).toBe('waiting');
     await backend.control.send({ kind: 'cancel', queue: 'rights', id: 'rights_1' });

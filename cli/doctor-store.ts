@@ -2,7 +2,10 @@
 import { resolve } from 'node:path';
 import { inspectEmbedded } from '../backends/embedded/inspect.ts';
 import { openBackend } from '../backends/open.ts';
+import { listWorkers } from '../backends/worker-list.ts';
+import { judgeWorkers } from './doctor-fleet.ts';
 import type { Finding } from './finding.ts';
+import { version } from './version.ts';
 
 const skewLimitMs = 2_000;
 
@@ -20,6 +23,7 @@ export async function checkStore(queueUrl: string, dataDir: string): Promise<Fin
         { check: 'jobs', state: 'ok', detail: `${backend.kind}: ${backend.capabilities.accepted}.` },
         ...found.map((one) => ({ ...one, check: `jobs: ${one.check}` })),
         await checkClock(() => backend.now()),
+        ...judgeWorkers(await listWorkers(backend.records), version()),
         ...(queueUrl === 'embedded' ? [await checkEmbedded(dir)] : []),
       ];
     } finally {

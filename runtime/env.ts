@@ -15,7 +15,9 @@ export const commonEnv = z.object({
   QUEUE_URL: z
     .string()
     .default('embedded')
-    .describe('where jobs are kept: `embedded`, `embedded:<folder>`, `postgres://…`, `redis://…`, `rediss://…`'),
+    .describe(
+      'where jobs are kept: `embedded`, `embedded:<folder>`, `postgres://…`, `redis://…`, `redis+sentinel://…/<primary>`, `redis+cluster://…`; `rediss` for TLS',
+    ),
   STORAGE_URL: z
     .string()
     .optional()
