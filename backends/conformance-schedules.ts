@@ -42,7 +42,8 @@ async function nextOf(backend: Backend, type: string): Promise<number> {
 }
 
 /** As an accident of the store would: BullMQ itself refuses to remove the next job of a scheduler. */
-async function loseJob({ leaseConnection, queue }: Backend, name: string, id: string): Promise<void> {
+async function loseJob(backend: Backend, name: string, id: string): Promise<void> {
+  const { leaseConnection } = backend;
   if (leaseConnection.kind === 'postgres') {
     const client = new pg.Client({ connectionString: leaseConnection.url });
     await client.connect();
@@ -50,7 +51,7 @@ async function loseJob({ leaseConnection, queue }: Backend, name: string, id: st
     await client.end();
     return;
   }
-  const store = queue(name).getBackend();
+  const store = backend.queue(name).getBackend();
   const client = await store.client;
   await client.del(store.toKey(id));
 }
@@ -73,17 +74,28 @@ export function scheduleTests(stage: Stage, register: Register): void {
     },
   };
   const registerOwn: Register = (title, run, timeoutMs) =>
-    register(title, () => run().finally(() => forget(stage.first, types)), timeoutMs);
+    register(
+      title,
+      async () => {
+        try {
+          await run();
+        } finally {
+          await forget(stage.first, types);
+        }
+      },
+      timeoutMs,
+    );
   equalTests(own, registerOwn);
   releaseTests(own, registerOwn);
   mendingTests(own, registerOwn);
 }
 
 /** Every process of a fleet looks after all schedules of its store: the next test must not find these. */
-async function forget({ queue, records }: Backend, types: Set<string>): Promise<void> {
+async function forget(backend: Backend, types: Set<string>): Promise<void> {
+  const { records } = backend;
   await changeTypes(records, { add: [], drop: [...types] });
   for (const type of types) {
-    await queue(type).removeJobScheduler(type);
+    await backend.queue(type).removeJobScheduler(type);
     const [stored] = await records.get([scheduleKey(type)]);
     if (stored !== undefined) await records.compareAndSet(scheduleKey(type), stored.version, null, null);
   }

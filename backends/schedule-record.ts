@@ -48,7 +48,7 @@ const scheduleRecord = z.object({
 });
 export type ScheduleRecord = z.output<typeof scheduleRecord>;
 
-export const noSchedule: ScheduleRecord = { release: '0', open: [] };
+const noSchedule: ScheduleRecord = { release: '0', open: [] };
 
 /** A tick later than this was missed (`missed: 'skip'`) and is an alert. */
 export const lateAfterMs = 60_000;

@@ -175,6 +175,6 @@ describe.each(['embedded', 'postgres', 'redis'] as const)('%s', (store) => {
       const [stored] = await place.backend.records.get([scheduleKey(type)]);
       expect(readRecord(stored?.value).last).toMatchObject({ slot: ended.at(-1), outcome: 'done' });
     },
-    150_000,
+    240_000,
   );
 });

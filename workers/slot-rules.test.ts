@@ -181,7 +181,8 @@ it('whatever comes, runs no slot twice, never two at once, and with queue none o
         for (const index of those('waits')) ask(index);
       }
       expect([...runs.values()].every((count) => count === 1)).toBe(true);
-      if (overlap === 'queue' && !vanished) expect(runs.size).toBe(ticks);
+      const mayBeLess = overlap === 'skip' || vanished;
+      expect(runs.size === ticks || mayBeLess).toBe(true);
     }),
     { numRuns: 500 },
   );
