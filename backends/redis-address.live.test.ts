@@ -130,4 +130,18 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('an address of Redi
       await Promise.all(sets.map((set) => set.stop()));
     }
   });
+
+  it('opens Sentinels with a user of their own, and says when they want one', async () => {
+    for (const sentinel of sentinels.sentinels) {
+      await sentinel.command('ACL', 'SETUSER', 'watcher', 'on', '>hush', 'allchannels', '+@all');
+      await sentinel.command('ACL', 'SETUSER', 'default', 'off');
+    }
+    await expect(openBackend(sentinels.url, { onError })).rejects.toMatchObject({
+      code: 'BACKEND_FORBIDDEN',
+      message: expect.stringContaining('has Sentinels that want a password of their own: add ?sentinelPassword='),
+    });
+    const backend = await openBackend(`${sentinels.url}?sentinelUser=watcher&sentinelPassword=hush`, { onError });
+    await backend.ping();
+    await backend.close();
+  });
 });
