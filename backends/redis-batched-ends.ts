@@ -52,6 +52,7 @@ const endJobs = script(`
   ${stockFunctions}
   local wait, active, prioritized, events, stalled, limiter, delayed, meta, pc, completed, metrics, marker, receipt = unpack(KEYS)
   local prefix, now, width = ARGV[1], ARGV[2], 6
+  rcall('PERSIST', wait) -- a change that changes nothing: a full Redis lets the script go on (when-full.ts)
   local settings = rcall('HMGET', meta, 'paused', 'concurrency', 'max')
   if settings[2] or settings[3] then return 'stock' end
   local known = rcall('HMGET', receipt, 'call', 'answer')
