@@ -15,6 +15,8 @@ export interface Work {
 export interface Load {
   /** `caged`: every attempt in a child. Default `load`. */
   readonly type?: 'load' | 'caged';
+  /** Beside it the type `tick` runs by its schedule. */
+  readonly isScheduled?: boolean;
   /** Jobs a second. */
   readonly rate: number;
   /** Run time of a usual job. Default 30 to 50 ms. */

@@ -4,6 +4,7 @@ import type { Worker } from 'bullmq';
 import type { Backend } from '../../backends/backend.ts';
 import { startKeeper } from '../../backends/keeper.ts';
 import { openBackend } from '../../backends/open.ts';
+import { keepSchedules } from '../../cli/keep-schedules.ts';
 import { loadRegistry } from '../../jobs/registry.ts';
 import { createClient } from '../../producers/client.ts';
 import { parseEnv } from '../../runtime/env.ts';
@@ -21,7 +22,7 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
   const backend = await openBackend(settings.url, { onError: (error) => log.error({ err: error }, 'store') });
   const registry = await loadRegistry(new URL('./jobs/', import.meta.url));
   const client = createClient({ backend, registry });
-  const type = settings.load.type ?? 'load';
+  const { type = 'load', isScheduled = false } = settings.load;
   const queue = () => backend.queue(type);
   return {
     add: async (work, delayMs) =>
@@ -38,6 +39,7 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         CONCURRENCY: String(settings.concurrency),
         WORK_DIR: settings.folder,
       });
+      const metrics = createMetrics();
       const objects = await openObjectStore(`file:${settings.folder}/objects`, { baseDir: '/' });
       const fleet = await startWorkers({
         registry,
@@ -45,21 +47,26 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         client,
         objects,
         log,
-        metrics: createMetrics(),
+        metrics,
         env,
-        queues: [type],
+        queues: isScheduled ? [type, 'tick'] : [type],
         handlerEnv: { ...process.env, FAULTS_SINK: String(settings.sinkPort) },
       });
+      const instance = randomUUID();
+      const schedules = isScheduled
+        ? keepSchedules({ backend, registry, metrics, log, instance, release: '1.0.0' })
+        : undefined;
       const keeper = startKeeper({
         records: backend.records,
-        instance: randomUUID(),
-        chores: backend.chores,
+        instance,
+        chores: schedules === undefined ? backend.chores : [...backend.chores, schedules.chore],
         onError: (error) => log.error({ err: error }, 'keeper'),
       });
       return {
         live: () => fleet.live(),
         async stop() {
           await fleet.stop(settings.shutdownMs);
+          await schedules?.atBoot;
           await keeper.close();
           await objects.close();
           await backend.close();

@@ -19,6 +19,7 @@ export const scenario: Scenario = {
     await wait(partMs);
     const paths = logPaths(arena.folder);
     const times = pickUpTimes(readLog<ProducerLine>(paths.producer), readLog<StateLine>(paths.state), healedAt + 1_000);
+    arena.facts.set('pickUps', times.length);
     arena.facts.set('pickUpP95Ms', spread(times).p95);
   },
   targets: (_ours, { facts }) => [

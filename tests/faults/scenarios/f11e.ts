@@ -1,7 +1,8 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Arena } from '../arena.ts';
 import type { Scenario } from '../scenario.ts';
-import { allPids, commandOf, embeddedPids, parentOf, signal } from '../servers.ts';
+import { allPids, commandOf, embeddedPids, signal } from '../servers.ts';
 
 const cases = ['postmaster', 'all of PostgreSQL', 'a worker', 'everything'] as const;
 
@@ -11,7 +12,7 @@ export const scenario: Scenario = {
   load: { rate: 40, longEvery: 40 },
   async inject(arena) {
     const until = Date.now() + arena.seconds * 1_000;
-    const watch = setInterval(() => count(arena), 100);
+    const watch = setInterval(() => count(arena), 200);
     for (let round = 0; Date.now() < until; round += 1) {
       await wait(3_000);
       await strike(arena, cases[round % cases.length] ?? 'a worker');
@@ -52,14 +53,26 @@ async function strike(arena: Arena, what: (typeof cases)[number]): Promise<void>
   }
 }
 
-/** Postmasters of this directory: its own program name, not a helper's, whose title says what it does. */
+/** Postmasters of this directory: who listens on its socket. Its children close that, and bear its name for a while. */
 function count(arena: Arena): void {
   const dir = folderOf(arena);
-  const found = allPids().filter((pid) => {
-    const words = commandOf(pid).split('\0');
-    return words[0]?.endsWith('/postgres') === true && words.includes(dir);
-  });
-  // A backend bears its postmaster's name until it has a title of its own.
-  const first = found.filter((pid) => !found.includes(parentOf(pid) ?? 0));
-  arena.facts.set('postmastersAtOnce', Math.max(first.length, arena.facts.get('postmastersAtOnce') ?? 0));
+  const listening = listeners();
+  const found = allPids().filter((pid) => commandOf(pid).split('\0').includes(dir) && listens(pid, listening));
+  arena.facts.set('postmastersAtOnce', Math.max(found.length, arena.facts.get('postmastersAtOnce') ?? 0));
+}
+
+/** Inodes of the Unix sockets of PostgreSQL that take connections. */
+function listeners(): ReadonlySet<string> {
+  const acceptsConnections = '00010000';
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  const fields = lines.map((line) => line.trim().split(/\s+/)).filter((it) => it[3] === acceptsConnections);
+  return new Set(fields.filter((it) => it[7]?.includes('.s.PGSQL.') === true).map((it) => `socket:[${it[6]}]`));
+}
+
+function listens(pid: number, listening: ReadonlySet<string>): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => listening.has(readlinkSync(`/proc/${pid}/fd/${fd}`)));
+  } catch {
+    return false; // it ended, or closed a file, between the two looks
+  }
 }

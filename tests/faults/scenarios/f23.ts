@@ -1,3 +1,4 @@
+import type { Arena } from '../arena.ts';
 import { logPaths, type ProducerLine, readLog, type StateLine } from '../logs.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -15,21 +16,29 @@ export const scenario: Scenario = {
       arena.facts.set(`shifted ${minutes}`, worker.pid);
     }
     await arena.every(1_000, () => undefined);
+    const { claimed, early } = deeds(arena);
+    arena.facts.set('claimedByShifted', claimed);
+    arena.facts.set('early', early);
   },
-  problems(_ours, { folder, facts }) {
-    const paths = logPaths(folder);
-    const states = readLog<StateLine>(paths.state);
-    const shifted = new Set(offsets.map((minutes) => facts.get(`shifted ${minutes}`)));
-    const claimed = states.filter((line) => line.event === 'claimed' && shifted.has(line.actor)).length;
-    const askedAt = new Map<string, number>();
-    for (const { event, id, job, t } of readLog<ProducerLine>(paths.producer))
-      if (event === 'accepted') askedAt.set(job ?? id, t);
-    const early = states.filter(
-      (line) => line.event === 'started' && line.t < (askedAt.get(line.id) ?? 0) + delayMs - 2_000,
-    );
-    return [
-      ...(claimed > 0 ? [`workers with a wrong clock claimed ${claimed} jobs`] : []),
-      ...(early.length > 0 ? [`${early.length} jobs started more than 2 s early`] : []),
-    ];
-  },
+  problems: (_ours, { facts }) => [
+    ...(facts.get('claimedByShifted') === 0
+      ? []
+      : [`workers with a wrong clock claimed ${facts.get('claimedByShifted')} jobs`]),
+    ...(facts.get('early') === 0 ? [] : [`${facts.get('early')} jobs started more than 2 s early`]),
+  ],
 };
+
+/** What workers with a wrong clock claimed, and what started more than 2 s before it was due. */
+function deeds({ folder, facts }: Arena): { readonly claimed: number; readonly early: number } {
+  const paths = logPaths(folder);
+  const states = readLog<StateLine>(paths.state);
+  const shifted = new Set(offsets.map((minutes) => facts.get(`shifted ${minutes}`)));
+  const askedAt = new Map<string, number>();
+  for (const { event, id, job, t } of readLog<ProducerLine>(paths.producer))
+    if (event === 'accepted') askedAt.set(job ?? id, t);
+  const dueAt = (id: string): number => (askedAt.get(id) ?? 0) + delayMs;
+  return {
+    claimed: states.filter((line) => line.event === 'claimed' && shifted.has(line.actor)).length,
+    early: states.filter((line) => line.event === 'started' && line.t < dueAt(line.id) - 2_000).length,
+  };
+}
