@@ -22,8 +22,8 @@ export interface Tick {
 export type TickVerdict = (
   | { readonly kind: 'run' }
   | { readonly kind: 'skip'; readonly reason: SkipReason }
-  /** Others are in front; the caller puts the job off. */
-  | { readonly kind: 'wait' }
+  /** So many are in front; the caller puts the job off. */
+  | { readonly kind: 'wait'; readonly behind: number }
   /** First look whether the front still lives, then ask again. */
   | { readonly kind: 'look'; readonly front: OpenRun }
 ) & {
@@ -62,7 +62,8 @@ function decideAgain(own: OpenRun, front: OpenRun, tick: Tick, record: ScheduleR
   const unstored = record.open.filter(({ stored }) => !stored);
   const store = unstored.length === 0 ? {} : { store: unstored };
   if (own === front) return { kind: 'run', ...store };
-  return front.id === tick.aliveId ? { kind: 'wait', ...store } : { kind: 'look', front, ...store };
+  const behind = record.open.indexOf(own);
+  return front.id === tick.aliveId ? { kind: 'wait', behind, ...store } : { kind: 'look', front, ...store };
 }
 
 function skip(record: ScheduleRecord, tick: Tick, reason: SkipReason): TickVerdict {
@@ -86,7 +87,8 @@ function putInLine(record: ScheduleRecord, tick: Tick, cancel: readonly OpenRun[
     ...(store.length === 0 ? {} : { store }),
     ...(missed.length > store.length ? { isTooLong: true } : {}),
   };
-  return { kind: open[0]?.id === tick.id ? 'run' : 'wait', ...more };
+  const behind = open.findIndex(({ id }) => id === tick.id);
+  return behind === 0 ? { kind: 'run', ...more } : { kind: 'wait', behind, ...more };
 }
 
 function missedSlots(record: ScheduleRecord, { slot, now }: Tick, most: number): number[] {

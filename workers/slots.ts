@@ -39,7 +39,8 @@ export interface SlotParts {
   readonly random: () => number;
 }
 
-const wait = { leastMs: 250, mostMs: 5_000 } as const;
+/** Whose turn it is gets woken. Asking by itself is for when that was lost; a long line must not ask all the time. */
+const wait = { leastMs: 500, perPlaceMs: 5_000, mostMs: 60_000 } as const;
 
 export function createSlots(parts: SlotParts): Slots {
   const { records } = parts.backend;
@@ -53,7 +54,7 @@ export function createSlots(parts: SlotParts): Slots {
         const tick = { type: claim.queue, slot, id: claim.id, now: parts.now(), isPaused, aliveId };
         const verdict = await changeRecord(records, claim.queue, (record) => decideTick(record, tick));
         await carryOut(claim, verdict, parts);
-        if (verdict.kind !== 'look') return admission(claim, slot, verdict, admitted, parts);
+        if (verdict.kind !== 'look') return admission(claim, verdict, admitted, parts);
         aliveId = (await isAlive(claim.queue, verdict.front, parts)) ? verdict.front.id : undefined;
       }
     },
@@ -71,7 +72,6 @@ export function createSlots(parts: SlotParts): Slots {
 
 function admission(
   claim: Claim,
-  slot: number,
   verdict: Exclude<TickVerdict, { kind: 'look' }>,
   admitted: Admission,
   parts: SlotParts,
@@ -83,9 +83,8 @@ function admission(
       parts.onSkipped(claim, verdict.reason);
       return { state: 'skipped', reason: verdict.reason };
     case 'wait': {
-      // The longer it has waited, the less often it asks.
-      const spreadMs = Math.min(wait.mostMs - wait.leastMs, Math.max(0, parts.now() - slot));
-      const delayMs = Math.round(wait.leastMs + parts.random() * spreadMs);
+      const restMs = (verdict.behind - 1 + parts.random()) * wait.perPlaceMs;
+      const delayMs = Math.round(Math.min(wait.leastMs + restMs, wait.mostMs));
       return {
         state: 'refused',
         error: tryAgainIn(delayMs, 'LOCKED', 'An earlier run of the schedule has not ended.'),

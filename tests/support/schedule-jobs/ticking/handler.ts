@@ -13,10 +13,11 @@ export default defineHandler(job, {
       await writeFile(path, 'x');
       await objects.put(`${what}/${id}/${fence}`, path, 'text/plain');
     };
+    const from = Date.now();
     await leave('started');
     await wait(ms, undefined, { signal });
     if (fail) throw giveUp('BAD_SOURCE', 'told to fail');
     await leave('ended');
-    return { fence };
+    return { fence, from, to: Date.now() };
   },
 });
