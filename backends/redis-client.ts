@@ -2,7 +2,7 @@
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { explainRedis, judgeServer } from './redis-explain.ts';
 import { readInfo } from './redis-info.ts';
-import { parseRedisUrl, type RedisAddress } from './redis-url.ts';
+import type { RedisAddress } from './redis-url.ts';
 import { errorText } from './unreachable.ts';
 import { workWhenFull } from './when-full.ts';
 
@@ -65,11 +65,6 @@ export async function dial(address: RedisAddress, onError: (error: Error) => voi
   listened(client, onError);
   for (const event of events) client.off(event, note);
   return client;
-}
-
-/** `dial` for an address as text. */
-export function dialUrl(url: string, onError: (error: Error) => void): Promise<RedisClient> {
-  return dial(parseRedisUrl(url), onError);
 }
 
 /** A Cluster that lacks slots ends without settling the promise of its connection. */
