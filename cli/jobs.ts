@@ -63,20 +63,3 @@ export async function cancelJob(id: string, flags: Flags): Promise<void> {
   );
   print(flags.json === true, answer, (it) => `${id} ${it.status}`);
 }
-
-const queues = z.object({
-  queues: z.array(z.looseObject({ queue: z.string(), counts: z.record(z.string(), z.number()) })),
-});
-
-export async function listQueues(flags: Flags): Promise<void> {
-  const server = await connect(flags);
-  const answer = await server.call(queues, 'GET', '/v1/queues');
-  const states = ['waiting', 'delayed', 'active', 'completed', 'failed'];
-  print(flags.json === true, answer, (it) =>
-    table(
-      ['queue', ...states],
-      it.queues.map((queue) => [queue.queue, ...states.map((state) => queue.counts[state] ?? 0)]),
-      'No queues.',
-    ),
-  );
-}

@@ -2,7 +2,7 @@
  * The `jobfleet` command. This file knows the words only: every command imports its own module when it is called, so
  * that `--help` loads commander and nothing else.
  */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { CliError, note } from './output.ts';
 import { version } from './version.ts';
 
@@ -18,6 +18,14 @@ function remote(command: Command): Command {
 
 function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
+}
+
+interface WorkerCommandFlags {
+  readonly queues?: string;
+  readonly concurrency?: string;
+  readonly processes?: string;
+  readonly maxMemory?: string;
+  readonly supervised?: boolean;
 }
 
 function roots(program: Command): void {
@@ -43,10 +51,21 @@ function roots(program: Command): void {
     .description('a worker alone; joins the store of QUEUE_URL (health and metrics on PORT, default 3002)')
     .option('--queues <names>', 'comma-separated job types (default: QUEUES, then all)')
     .option('--concurrency <n>', 'attempts at once per job type (default: the policy of each)')
-    .addHelpText('after', bottom('  jobfleet worker --queues video-transcoding --concurrency 2'))
-    .action(async (flags: { readonly queues?: string; readonly concurrency?: string }) =>
-      (await import('./roots.ts')).runWorker(flags),
-    );
+    .option('--processes <n>', 'so many worker processes under a supervisor that restarts them')
+    .option('--max-memory <MB>', 'with --processes: replace a process that has grown larger')
+    .addOption(new Option('--supervised').hideHelp())
+    .addHelpText(
+      'after',
+      bottom(
+        '  jobfleet worker --queues video-transcoding --concurrency 2\n  jobfleet worker --processes 4 --max-memory 800',
+      ),
+    )
+    .action(async (flags: WorkerCommandFlags) => {
+      const { processes, maxMemory, ...rest } = flags;
+      if (processes !== undefined) return (await import('./supervisor.ts')).superviseWorkers({ ...flags, processes });
+      if (maxMemory !== undefined) throw new CliError('--max-memory needs --processes.', 2);
+      return (await import('./roots.ts')).runWorker(rest);
+    });
   program
     .command('dashboard')
     .description('the dashboard alone (PORT, default 3001)')
@@ -83,9 +102,45 @@ function jobCommands(program: Command): void {
   remote(jobs.command('cancel <id>'))
     .description('cancel a queued or running job')
     .action(async (id: string, flags: object) => (await import('./jobs.ts')).cancelJob(id, flags));
-  remote(program.command('queues'))
-    .description('how many jobs are in which state')
-    .action(async (flags: object) => (await import('./jobs.ts')).listQueues(flags));
+}
+
+function queueCommands(program: Command): void {
+  const queues = program.command('queues').description('how much waits; pause and resume queues and tenants');
+  remote(queues.command('list', { isDefault: true }))
+    .description('how many jobs are in which state, and what is paused by whom')
+    .action(async (flags: object) => (await import('./queues.ts')).listQueues(flags));
+  remote(queues.command('pause [queue]'))
+    .description('start no job of it until it is resumed, also after a deploy')
+    .requiredOption('--reason <text>', 'why, for whoever looks next')
+    .option('--by <name>', 'who wants it (default: the user of this shell)')
+    .option('--for <time>', 'it ends by itself after 90s, 10m, 2h, 7d')
+    .option('--until <time>', 'it ends by itself at this RFC 3339 time')
+    .option('--tenant <name>', 'a tenant instead of a queue')
+    .option('--all', 'every queue')
+    .addHelpText('after', bottom('  jobfleet queues pause email-sending --reason "provider down" --for 30m'))
+    .action(async (queue: string | undefined, flags: { readonly reason: string }) =>
+      (await import('./queues.ts')).pauseQueue(queue, flags),
+    );
+  remote(queues.command('resume [queue]'))
+    .description('let its jobs run again')
+    .option('--tenant <name>', 'a tenant instead of a queue')
+    .option('--all', 'every queue, whoever paused it')
+    .action(async (queue: string | undefined, flags: object) =>
+      (await import('./queues.ts')).resumeQueue(queue, flags),
+    );
+}
+
+function workerCommands(program: Command): void {
+  const workers = program.command('workers').description('which processes run jobs, and how many at once');
+  remote(workers.command('list', { isDefault: true }))
+    .description('what each runs, how fast, and why it claims nothing')
+    .action(async (flags: object) => (await import('./workers.ts')).listWorkers(flags));
+  remote(workers.command('tune <queue> <count>'))
+    .description('how many attempts of a queue each worker runs at once; "default" takes it back')
+    .option('--by <name>', 'who wants it (default: the user of this shell)')
+    .action(async (queue: string, count: string, flags: object) =>
+      (await import('./workers.ts')).tuneWorkers(queue, count, flags),
+    );
 }
 
 function filtered(command: Command): Command {
@@ -170,6 +225,8 @@ async function main(): Promise<void> {
     .showHelpAfterError();
   roots(program);
   jobCommands(program);
+  queueCommands(program);
+  workerCommands(program);
   deadLetterCommands(program);
   scheduleCommands(program);
   machineCommands(program);

@@ -9,12 +9,14 @@ import { commonEnv, parseEnv } from '../runtime/env.ts';
 import { healthRoutes } from '../runtime/health.ts';
 import { createShutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
-import { startWorkers } from '../workers/main.ts';
-import { openParts, orClose } from './compose.ts';
+import { type Fleet, startWorkers } from '../workers/main.ts';
+import { openParts, orClose, type Parts } from './compose.ts';
 import { listen } from './listen.ts';
 import { draining, note } from './output.ts';
 import { exitWhenStuck } from './stuck.ts';
+import { reportToSupervisor } from './supervised.ts';
 import { version } from './version.ts';
+import { closeServerMs, drainMs, type WorkerFlags, workerStopMs, workerValues } from './worker-values.ts';
 
 const closeMs = 20_000;
 
@@ -41,37 +43,48 @@ export async function runApi(): Promise<void> {
   );
 }
 
-export async function runWorker(flags: { readonly queues?: string; readonly concurrency?: string }): Promise<void> {
-  const env = parseEnv(z.object({ ...commonEnv.shape, ...workersEnv.shape }), {
-    ...process.env,
-    ...(flags.queues === undefined ? {} : { QUEUES: flags.queues }),
-    ...(flags.concurrency === undefined ? {} : { CONCURRENCY: flags.concurrency }),
-  });
+/** `supervised`: started by `jobfleet worker --processes`, which answers for its health. */
+export async function runWorker(flags: WorkerFlags & { readonly supervised?: boolean }): Promise<void> {
+  const env = parseEnv(z.object({ ...commonEnv.shape, ...workersEnv.shape }), workerValues(flags));
   const parts = await openParts('worker', env, version());
-  const fleet = await orClose(parts.close, () => startWorkers({ ...parts, env, handlerEnv: process.env }));
+  const fleet = await orClose(parts.close, () =>
+    startWorkers({ ...parts, env, handlerEnv: process.env, version: version() }),
+  );
   const shutdown = createShutdown({ log: parts.log, announce: () => note(draining(fleet.active(), env.SHUTDOWN_MS)) });
-  const app = fastify({ logger: false });
-  await app.register(healthRoutes, {
-    live: () => fleet.live(),
-    ready: async () => (shutdown.draining() ? 'shutting down' : (fleet.ready() ?? (await parts.unsafe()))),
-    metrics: parts.metrics,
-  });
+  const ready = async () => (shutdown.draining() ? 'shutting down' : (fleet.ready() ?? (await parts.unsafe())));
   const stop = async (): Promise<void> => {
     await fleet.stop(1_000);
     await parts.close();
   };
-  const url = await orClose(stop, () => listen(app, env.HOST, env.PORT ?? 3_002));
+  const graceMs = workerStopMs(env.SHUTDOWN_MS);
+  const answering = await orClose(stop, async () =>
+    flags.supervised === true
+      ? reportToSupervisor({ fleet, ready, metrics: parts.metrics, shutdown, graceMs })
+      : serveHealth(fleet, ready, parts, env),
+  );
   shutdown.add({
     name: 'drain',
-    deadlineMs: env.SHUTDOWN_MS + 2_000,
+    deadlineMs: drainMs(env.SHUTDOWN_MS),
     run: async () => void (await fleet.stop(env.SHUTDOWN_MS)),
   });
-  shutdown.add({ name: 'close server', deadlineMs: 2_000, run: () => app.close() });
+  shutdown.add({ name: 'close server', deadlineMs: closeServerMs, run: () => answering.close() });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
   shutdown.listen();
   exitWhenStuck(fleet, shutdown);
   for (const [type, reason] of fleet.unavailable) note(`${type} cannot run here: ${reason}`);
-  note(`Worker ready for ${fleet.serves.join(', ')}; health at ${url}`);
+  note(`Worker ready for ${fleet.serves.join(', ')}; health at ${answering.where}`);
+}
+
+async function serveHealth(
+  fleet: Fleet,
+  ready: () => Promise<string | undefined>,
+  { metrics }: Parts,
+  env: Pick<z.output<typeof commonEnv>, 'HOST' | 'PORT'>,
+) {
+  const app = fastify({ logger: false });
+  await app.register(healthRoutes, { live: () => fleet.live(), ready, metrics });
+  const where = await listen(app, env.HOST, env.PORT ?? 3_002);
+  return { where, close: () => app.close() };
 }
 
 export async function runDashboard(): Promise<void> {

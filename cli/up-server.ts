@@ -46,7 +46,7 @@ export async function startAll(options: UpServerOptions): Promise<Running> {
     async () => inbox?.close(),
     async () => {
       const handlerEnv = { ...process.env, ...(inbox === undefined ? {} : { SMTP_URL: inbox.smtpUrl }) };
-      const starting = startWorkers({ ...parts, env, handlerEnv });
+      const starting = startWorkers({ ...parts, env, handlerEnv, version: version() });
       // The routes are made while the workers wait for their lease thread and for the store.
       let fleet: Fleet | undefined;
       const app = createApp(parts.log);

@@ -45,8 +45,10 @@ export class BoardQueue extends BullMQAdapter {
   }
 
   override getDescription(): string {
-    const reason = this.#parts.fleet.reason(this.#job.name);
-    return reason === undefined ? this.#job.summary : `${this.#job.summary} Not available: ${reason}`;
+    const { fleet } = this.#parts;
+    const reason = fleet.reason(this.#job.name);
+    const missing = reason === undefined ? undefined : `Not available: ${reason}`;
+    return [fleet.pause(this.#job.name), this.#job.summary, missing].filter((part) => part !== undefined).join(' ');
   }
 
   /** PostgreSQL knows no connection by its queue; there the workers' own records say that somebody is there. */
@@ -67,6 +69,13 @@ export class BoardQueue extends BullMQAdapter {
     const added = await this.#stored.getJob(id);
     if (added === undefined) throw new Error(`${id} was stored and has already left the queue; nothing is lost`);
     return added;
+  }
+
+  /** As `jobfleet schedules run`: a job with an id of ours. */
+  override async runJobSchedulerNow(id: string): Promise<StoredJob | 'not-found'> {
+    const scheduler = await this.#stored.getJobScheduler(id);
+    if (scheduler === undefined) return 'not-found';
+    return this.addJob(this.#job.name, scheduler.template?.data ?? {}, undefined);
   }
 
   override async getJob(id: string): Promise<StoredJob | undefined> {

@@ -8,11 +8,12 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { createDeadLetters } from '../backends/dead-letters.ts';
+import { createPauses, type Pauses } from '../backends/pauses.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { Client } from '../producers/client.ts';
 import type { Log } from '../runtime/log.ts';
 import { BoardQueue } from './board-queue.ts';
-import { changeOf, contentCheck, type RuleParts, roleRefusal } from './board-rules.ts';
+import { type Change, changeOf, contentCheck, type RuleParts, roleRefusal } from './board-rules.ts';
 import { watchFleet } from './fleet.ts';
 import type { User } from './users.ts';
 
@@ -37,7 +38,8 @@ const policy =
 export const board: FastifyPluginAsync<BoardOptions> = async (app, options) => {
   const { backend, registry, client, log } = options;
   const names = [...registry.jobs.keys()];
-  const fleet = watchFleet(backend.records, names);
+  const pauses = createPauses(backend);
+  const fleet = watchFleet({ backend, pauses }, names);
   const deadLetters = createDeadLetters({
     backend,
     queues: names,
@@ -64,7 +66,8 @@ export const board: FastifyPluginAsync<BoardOptions> = async (app, options) => {
           if (request.routeOptions.url?.endsWith('/api/queues') === true) await fleet.refresh();
           return;
         }
-        return allowChange(request, reply, options.userOf(request), rules);
+        await allowChange(request, reply, options.userOf(request), rules);
+        if (!reply.sent) await notePause(changeOf(request), options.userOf(request), names, pauses);
       });
       scope.addHook('onResponse', async (request, reply) => {
         if (request.method !== 'GET' && request.method !== 'HEAD')
@@ -129,6 +132,14 @@ async function allowChange(request: FastifyRequest, reply: FastifyReply, user: U
   }
   const { status, ...body } = checked;
   return reply.code(status).send(body);
+}
+
+/** The board pauses and resumes by BullMQ's own calls; the record with the owner comes first. */
+async function notePause(change: Change, user: User, names: readonly string[], pauses: Pauses): Promise<void> {
+  const queues = change.queue === undefined ? names : names.filter((name) => name === change.queue);
+  const wish = { by: user.name, reason: 'on the board' };
+  if (change.route === '/pause') for (const queue of queues) await pauses.pauseQueue(queue, wish);
+  if (change.route === '/resume') for (const queue of queues) await pauses.resumeQueue(queue);
 }
 
 /** One line per change, refused ones too: who, what, on which job, with what answer. Never a payload. */

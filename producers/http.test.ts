@@ -178,6 +178,8 @@ describe('what everybody may ask', () => {
   test('queues, types and health', async () => {
     expect((await api.call('GET', '/v1/queues')).json['queues']).toContainEqual({
       queue: 'email-sending',
+      paused: null,
+      concurrency: null,
       counts: expect.objectContaining({ waiting: expect.any(Number), failed: 0 }),
     });
     const types = await api.call('GET', '/v1/types');

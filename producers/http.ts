@@ -22,6 +22,7 @@ import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
 import { queueRoutes } from './routes-queues.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { uploadRoutes } from './routes-uploads.ts';
+import { workerRoutes } from './routes-workers.ts';
 
 export interface ApiOptions extends EnqueueRouteParts, JobRouteParts, DeadLetterRouteParts {
   readonly client: Client;
@@ -43,6 +44,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     ...deadLetterRoutes(options),
     ...queueRoutes(options),
     ...scheduleRoutes(options),
+    ...workerRoutes(options),
     ...uploadRoutes({ objects: options.objects, links: options.links, maxBytes: options.uploadMaxBytes }),
   ];
   readBodiesStrictly(app);

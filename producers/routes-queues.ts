@@ -1,10 +1,13 @@
 /** `/v1/queues` and `/v1/types`: what work exists, how much of it waits, and what this fleet can run. */
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
+import { createPauses } from '../backends/pauses.ts';
+import { readTunings } from '../backends/tunings.ts';
 import type { Registry } from '../jobs/registry.ts';
 import { readJson } from './job-status.ts';
 import { jsonSchema } from './json-schema.ts';
 import { defineRoute, noBody, nothing, type Route } from './route.ts';
+import { describePause, pausedAnswer, pauseRoutes } from './routes-pauses.ts';
 
 export interface QueueRouteParts {
   readonly backend: Backend;
@@ -46,7 +49,7 @@ async function unavailableTypes(backend: Backend, types: readonly string[]): Pro
 }
 
 export function queueRoutes(parts: QueueRouteParts): Route[] {
-  return [queuesRoute(parts), typesRoute(parts)];
+  return [queuesRoute(parts), ...pauseRoutes(parts), typesRoute(parts)];
 }
 
 function queuesRoute({ backend, registry }: QueueRouteParts): Route {
@@ -54,7 +57,7 @@ function queuesRoute({ backend, registry }: QueueRouteParts): Route {
     method: 'GET',
     path: '/v1/queues',
     operationId: 'listQueues',
-    summary: 'Jobs by queue and state.',
+    summary: 'Jobs by queue and state; what is paused, by whom and until when.',
     tag: 'queues',
     scope: 'operator',
     params: nothing,
@@ -64,14 +67,43 @@ function queuesRoute({ backend, registry }: QueueRouteParts): Route {
       200: {
         description: 'All queues.',
         schema: z.object({
-          queues: z.array(z.object({ queue: z.string(), counts: z.record(z.string(), z.int()) })),
+          queues: z.array(
+            z.object({
+              queue: z.string(),
+              counts: z.record(z.string(), z.int()),
+              paused: pausedAnswer.nullable(),
+              concurrency: z
+                .int()
+                .nullable()
+                .describe(
+                  'Attempts at once in each worker, as an operator set it; null: as each worker would by itself.',
+                ),
+            }),
+          ),
+          pausedTenants: z.array(pausedAnswer.extend({ tenant: z.string() })),
         }),
       },
     },
     handle: async () => {
       const names = [...registry.jobs.keys()];
-      const counts = await Promise.all(names.map((name) => queueCounts(backend, name)));
-      return { status: 200, body: { queues: names.map((queue, index) => ({ queue, counts: counts[index] })) } };
+      const pauses = createPauses(backend);
+      const [paused, tenants, tunings, ...counts] = await Promise.all([
+        pauses.queues(names),
+        pauses.tenants(),
+        readTunings(backend.records, names),
+        ...names.map((name) => queueCounts(backend, name)),
+      ]);
+      const queues = names.map((queue, index) => {
+        const pause = paused.get(queue);
+        return {
+          queue,
+          counts: counts[index],
+          paused: pause === undefined ? null : describePause(pause),
+          concurrency: tunings.get(queue)?.concurrency ?? null,
+        };
+      });
+      const pausedTenants = Array.from(tenants, ([tenant, pause]) => ({ tenant, ...describePause(pause) }));
+      return { status: 200, body: { queues, pausedTenants } };
     },
   });
 }

@@ -13,7 +13,7 @@ interface HealthOptions {
   readonly ready: () => Promise<string | undefined> | string | undefined;
   /** True once the process has come up. Default: always. */
   readonly started?: () => boolean;
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, 'contentType' | 'text'>;
 }
 
 type Check = () => Promise<string | undefined> | string | undefined;

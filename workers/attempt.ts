@@ -10,6 +10,7 @@ import { type Admission, admitAgain, admitFresh } from './admit.ts';
 import type { Claim } from './claim.ts';
 import { decide, type Outcome } from './decide.ts';
 import type { InterruptionCause, Interruptions } from './interruptions.ts';
+import type { AttemptLimits } from './limits.ts';
 import type { Answer, Running } from './running.ts';
 import type { SkipReason } from './slot-rules.ts';
 import type { Slots } from './slots.ts';
@@ -37,6 +38,10 @@ export interface AttemptParts {
   readonly interruptions: Interruptions;
   /** Absent where nothing is scheduled: a job run without a queue. */
   readonly slots?: Pick<Slots, 'admit'>;
+  /** Why a job of the tenant is put off now. Absent where no tenant can be paused: a job run without a queue. */
+  readonly refusal?: ((tenant: string) => JobError | undefined) | undefined;
+  /** Absent for a type without limits of its tenants or keys. */
+  readonly limits?: Pick<AttemptLimits, 'enter'> | undefined;
   /** Runs the handler for this claim; `alone` = in a child of its own, whatever the policy says. Rejects with what the handler threw. */
   readonly run: (running: Running, alone: boolean) => Promise<unknown>;
   /** Epoch ms. */
@@ -56,6 +61,8 @@ export async function attempt(running: Running, parts: AttemptParts): Promise<En
   const admitted: Admission = claim.isFirst
     ? admitFresh(claim, parts.job.policy, now)
     : await admitAgain(claim, parts.job.policy, now, parts);
+  const refusal = admitted.state === 'run' ? parts.refusal?.(claim.tenant) : undefined;
+  if (refusal !== undefined) return { ...judge(refusal, claim, parts), durationMs: 0 };
   const admission =
     claim.slot !== undefined && admitted.state === 'run' && parts.slots !== undefined
       ? await parts.slots.admit(claim, claim.slot, admitted)
@@ -69,20 +76,26 @@ export async function attempt(running: Running, parts: AttemptParts): Promise<En
     };
   if (admission.state === 'cancelled') return { outcome: { state: 'cancelled' }, durationMs: 0 };
   if (admission.state === 'refused') return { ...judge(admission.error, claim, parts), durationMs: 0 };
-  // Cancelled or shut down while it was being admitted: the handler is not even started.
-  if (running.aborted !== undefined)
-    return { ...(await verdict({ state: 'left' }, running, false, parts)), durationMs: 0 };
-  const inChild = admission.alone || parts.job.policy.isolation === 'child';
-  const answer = await running.answer(
-    parts.run(running, admission.alone),
-    parts.job.policy.timeoutMs,
-    timeoutGraceMs + (inChild ? poolSlackMs : 0),
-  );
-  // The usual end, without the detour of a promise.
-  if (answer.state === 'result' && running.aborted === undefined)
-    return { outcome: { state: 'done' }, result: answer.result, durationMs: parts.now() - now };
-  const ended = await verdict(answer, running, inChild, parts);
-  return { ...ended, durationMs: parts.now() - now };
+  const place = parts.limits === undefined ? undefined : await parts.limits.enter(claim);
+  if (place instanceof JobError) return { ...judge(place, claim, parts), durationMs: 0 };
+  try {
+    // Cancelled or shut down while it was being admitted: the handler is not even started.
+    if (running.aborted !== undefined)
+      return { ...(await verdict({ state: 'left' }, running, false, parts)), durationMs: 0 };
+    const inChild = admission.alone || parts.job.policy.isolation === 'child';
+    const answer = await running.answer(
+      parts.run(running, admission.alone),
+      parts.job.policy.timeoutMs,
+      timeoutGraceMs + (inChild ? poolSlackMs : 0),
+    );
+    // The usual end, without the detour of a promise.
+    if (answer.state === 'result' && running.aborted === undefined)
+      return { outcome: { state: 'done' }, result: answer.result, durationMs: parts.now() - now };
+    const ended = await verdict(answer, running, inChild, parts);
+    return { ...ended, durationMs: parts.now() - now };
+  } finally {
+    if (place !== undefined) await place.leave(running.aborted === 'LEASE_LOST');
+  }
 }
 
 type Verdict = Omit<Ended, 'durationMs'>;

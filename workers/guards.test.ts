@@ -1,4 +1,4 @@
-/** What pauses, aborts or greys out: clock, leases, cancels, availability. */
+/** What pauses, aborts or greys out: leases, cancels, availability. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,6 @@ import { cancelKey } from './admit.ts';
 import { announce, declaredValues, findAvailable } from './availability.ts';
 import { watchCancels } from './cancels.ts';
 import { parseClaim } from './claim.ts';
-import { watchClock } from './clock.ts';
 import { openLeases } from './leases.ts';
 import { createRunning } from './running.ts';
 import { memoryRecords } from './testing-records.ts';
@@ -23,45 +22,6 @@ const claim = (id: string) =>
     { id, name: 'trying', data: {}, opts: {}, timestamp: 0, attemptsMade: 0, attemptsStarted: 1, stalledCounter: 0 },
     job,
   );
-
-describe('the clock', () => {
-  it.each([
-    ['right', 1_900, undefined],
-    ['ahead', -2_500, /ahead of the store/],
-    ['behind', 2_500, /behind the store/],
-  ])('that is %s', async (_what, offMs, problem) => {
-    const changes: (string | undefined)[] = [];
-    const clock = await watchClock(
-      async () => Date.now() + offMs,
-      (next) => changes.push(next),
-    );
-    clock.stop();
-    expect(clock.problem() ?? '').toMatch(problem ?? /^$/);
-    expect(changes).toHaveLength(problem === undefined ? 0 : 1);
-  });
-
-  it('is right again when it was set, and a store that does not answer says nothing about it', async () => {
-    let answer = async () => Date.now() + 60_000;
-    const changes: (string | undefined)[] = [];
-    const clock = await watchClock(
-      () => answer(),
-      (next) => changes.push(next),
-      5,
-    );
-    expect(clock.problem()).toBeDefined();
-    let asked = 0;
-    answer = () => {
-      asked += 1;
-      return Promise.reject(new Error('down'));
-    };
-    await vi.waitFor(() => expect(asked).toBeGreaterThan(1));
-    expect(clock.problem()).toBeDefined();
-    answer = async () => Date.now();
-    await vi.waitFor(() => expect(clock.problem()).toBeUndefined());
-    clock.stop();
-    expect(changes).toHaveLength(2);
-  });
-});
 
 describe('cancels', () => {
   it('reach a running attempt by message, and by record when the message is lost', async () => {
@@ -85,7 +45,7 @@ describe('cancels', () => {
     await control.send({ kind: 'cancel', queue: 'flying', id: 'b' });
     expect(held.map(({ running }) => running.aborted)).toEqual(['CANCELLED', undefined, undefined]);
     await records.putIfAbsent(cancelKey('trying', 'c'), '{}', null);
-    await vi.waitFor(() => expect(held[2]?.running.aborted).toBe('CANCELLED'));
+    await vi.waitFor(() => expect(held[2]?.running.aborted).toBe('CANCELLED'), 15_000);
     expect(held[1]?.running.aborted).toBeUndefined();
     await stop();
     for (const { running } of held) running.finish();

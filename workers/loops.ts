@@ -24,6 +24,8 @@ export interface Loops {
   setClaiming(isClaiming: boolean): void;
   /** Which loop has free slots and got no answer from a store that answers others, for its block time + 15 s; undefined when none. */
   silent(): string | undefined;
+  /** How many attempts the queue's loop runs at once from now on; what runs goes on. Nothing for a queue it does not have. */
+  setConcurrency(name: string, concurrency: number): void;
   samples(): WorkerSample[];
   /** No further claim; waits until nothing is held or until `abortAt` (epoch ms), then tells what runs to stop and waits until `until`. */
   drain(abortAt: number, until: number): Promise<void>;
@@ -37,7 +39,7 @@ const handBackMs = 300;
 
 export function createLoops(parts: ReviveParts): Loops {
   const { held } = parts;
-  const state: LoopsState = { entries: [], retired: [], isClaiming: false, countedFrom: Date.now() };
+  const state: LoopsState = { entries: [], retired: [], isClaiming: false, countedFrom: performance.now() };
   const watching = watchLoops(state, parts);
   let isStopped = false;
   /** Loops that had stopped asking when the way out began. */
@@ -58,7 +60,7 @@ export function createLoops(parts: ReviveParts): Loops {
     setClaiming(next) {
       if (next === state.isClaiming || isStopped) return;
       state.isClaiming = next;
-      state.countedFrom = Date.now();
+      state.countedFrom = performance.now();
       for (const entry of state.entries) {
         const { worker } = entry.current;
         const failed = (error: unknown) => parts.onError(entry.loop.name, error);
@@ -76,6 +78,21 @@ export function createLoops(parts: ReviveParts): Loops {
       state.entries.map(({ loop: { name, concurrency } }) => {
         return { queue: name, concurrency, active: heldOf(name, held).length };
       }),
+    setConcurrency(name, concurrency) {
+      for (const { current, loop } of state.entries.filter((entry) => entry.loop.name === name)) {
+        const { worker } = current;
+        const isMore = concurrency > loop.concurrency;
+        loop.concurrency = concurrency;
+        worker.concurrency = concurrency;
+        if (!isMore || !state.isClaiming) continue;
+        // A loop whose slots were all taken waits for one of its jobs to end; this wakes it.
+        const wake = async (): Promise<void> => {
+          await worker.pause(true);
+          if (state.isClaiming) await worker.resume();
+        };
+        wake().catch((error: unknown) => parts.onError(name, error));
+      }
+    },
     async drain(abortAt, until) {
       if (state.isClaiming) deaf = quietEntries(state, parts).map(({ current }) => current);
       isStopped = true;

@@ -2,23 +2,25 @@
  * The workers of one process: which job types it runs, their claim loops, leases and children, and the way out. Nothing
  * is kept here that another process cannot take over.
  */
+import { randomBytes } from 'node:crypto';
 import type { Backend } from '../backends/backend.ts';
 import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
-import { type Availability, announce, findAvailable, type ServedType } from './availability.ts';
-import { watchCancels } from './cancels.ts';
+import type { Ended } from './attempt.ts';
+import { type Availability, findAvailable, type ServedType } from './availability.ts';
 import type { Claim } from './claim.ts';
-import { watchClock } from './clock.ts';
 import type { WorkersEnv } from './env.ts';
-import { type Leases, openLeases } from './leases.ts';
-import { createLoops, type Loops } from './loops.ts';
+import { type FleetState, type Guards, openGuards } from './guards.ts';
+import { createLoops } from './loops.ts';
+import { applyQueueLimits } from './queue-limits.ts';
 import { recheckUnavailable } from './recheck.ts';
+import { type Heartbeat, startHeartbeat } from './registry.ts';
 import type { Loop } from './revive.ts';
 import { type OpenTypes, openTypes } from './types.ts';
-import { type Held, openQueueWorker } from './worker.ts';
+import { openQueueWorker } from './worker.ts';
 
 export interface FleetOptions {
   readonly registry: Registry;
@@ -36,6 +38,8 @@ export interface FleetOptions {
   readonly handlerEnv: Readonly<Record<string, string | undefined>>;
   /** Job types or aliases to run; overrides `QUEUES`. */
   readonly queues?: readonly string[];
+  /** This release, for the list of workers. Default `0.0.0`. */
+  readonly version?: string;
   /** How often types that cannot run here are looked at again. Default 60,000. */
   readonly recheckMs?: number;
 }
@@ -60,22 +64,7 @@ export interface Fleet {
   stop(deadlineMs: number): Promise<{ readonly handedBack: number }>;
 }
 
-const announceEveryMs = 20_000;
-/** Claims of one queue that may be held beside the running ones while they change hands. */
-const spareSlots = 4;
 const abortAtShare = 0.8;
-
-/** What the parts of one fleet share. */
-interface FleetState {
-  readonly held: Set<Held>;
-  readonly leaseMs: number;
-  readonly concurrencyOf: (job: Job) => number;
-  /** The loops are there and may be told to claim. */
-  isStarted: boolean;
-  isStopping: boolean;
-  /** Ids: the last claim of a paused loop may be a job that was handed back before. */
-  readonly handedBack: Set<string>;
-}
 
 /**
  * Claims as soon as it resolves. A job type that cannot run here is left out, with its reason; the others run. Rejects
@@ -88,10 +77,11 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   const state: FleetState = {
     held: new Set(),
     leaseMs: env.LEASE_MS ?? (backend.kind === 'embedded' ? 5_000 : 30_000),
-    concurrencyOf: (job) => env.CONCURRENCY ?? job.policy.concurrency,
+    concurrencyOf: (job) => state.tunings.of(job.name) ?? env.CONCURRENCY ?? job.policy.concurrency,
     isStarted: false,
     isStopping: false,
     handedBack: new Set(),
+    tunings: { of: () => undefined },
   };
   let sayStuck: (reason: string) => void = () => undefined;
   const stuck = new Promise<string>((resolve) => {
@@ -108,12 +98,26 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     },
   });
   const guards = await openGuards(options, available, state, loops);
-  const types = await openTypes(options, available.served).catch(async (error: unknown) => {
+  const served = available.served.map(({ job }) => job);
+  const opening = applyQueueLimits(backend, served).then(() => openTypes(options, available.served));
+  const types = await opening.catch(async (error: unknown) => {
     await guards.close();
     throw error;
   });
-  for (const served of available.served) loops.add(openLoop(options, state, guards, types, served));
   options.metrics.watch({ workers: () => loops.samples() });
+  const { clock, problem } = guards;
+  const heartbeat = startHeartbeat({
+    records: backend.records,
+    instance: randomBytes(9).toString('base64url'),
+    version: options.version ?? '0.0.0',
+    samples: () => loops.samples(),
+    problem: () => (state.isStopping ? 'shutting down' : (problem() ?? nothingToRun(available))),
+    clockOffMs: () => (clock.isKnown() ? clock.offMs() : undefined),
+    onError: (error) => log.warn({ err: error }, 'the record of this worker was not written'),
+  });
+  const add = (opened: OpenTypes, served: ServedType): void =>
+    loops.add(openLoop(options, state, guards, heartbeat, opened.partsOf(served), served));
+  for (const one of available.served) add(types, one);
   state.isStarted = true;
   loops.setClaiming(guards.problem() === undefined);
   const late: OpenTypes[] = [];
@@ -122,9 +126,10 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     values: options.handlerEnv,
     available,
     onFound: async (served) => {
+      await applyQueueLimits(backend, [served.job]);
       const opened = await openTypes(options, [served]);
       late.push(opened);
-      loops.add(openLoop(options, state, guards, opened, served));
+      add(opened, served);
       log.info({ job: served.job.name }, 'job type available now');
     },
     onError: (job, error) =>
@@ -147,6 +152,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
       await loops.drain(startedAt + deadlineMs * abortAtShare, startedAt + deadlineMs);
       await loops.close(startedAt + deadlineMs - Date.now());
       for (const opened of [types, ...late]) await opened.close();
+      await heartbeat.stop();
       await guards.close();
       const handedBack = state.handedBack.size;
       log.info({ handedBack, durationMs: Date.now() - startedAt }, 'workers stopped');
@@ -160,83 +166,32 @@ function openLoop(
   options: FleetOptions,
   state: FleetState,
   guards: Guards,
-  types: OpenTypes,
+  heartbeat: Pick<Heartbeat, 'note'>,
+  shared: ReturnType<OpenTypes['partsOf']>,
   served: ServedType,
 ): Loop {
-  const concurrency = state.concurrencyOf(served.job);
   const parts = {
     job: served.job,
     backend: options.backend,
-    concurrency,
     leaseMs: state.leaseMs,
     leases: guards.leases,
+    clock: guards.clock,
+    refusal: guards.tenants.refusal,
     held: state.held,
     onHandedBack: ({ id }: Claim) => state.handedBack.add(id),
-    ...types.partsOf(served),
+    ...shared,
+    onEnded: (claim: Claim, ended: Ended) => {
+      heartbeat.note(claim.queue, ended.durationMs);
+      shared.onEnded(claim, ended);
+    },
   };
   const open: Loop['open'] = (isRetired) =>
-    openQueueWorker({ ...parts, isStopping: () => state.isStopping || isRetired() });
-  return { name: served.job.name, concurrency, open };
-}
-
-interface Guards {
-  readonly leases: Leases;
-  /** Why nothing may be claimed now. */
-  problem(): string | undefined;
-  close(): Promise<void>;
-}
-
-/** Leases, clock, cancels and the word on the store about what runs here. They pause and resume the claim loops. */
-async function openGuards(
-  { backend, log, registry }: FleetOptions,
-  available: Availability,
-  state: FleetState,
-  loops: Loops,
-): Promise<Guards> {
-  const problems: { lease?: string | undefined; clock?: string | undefined } = {};
-  const problem = (): string | undefined => problems.lease ?? problems.clock;
-  const note = (kind: 'clock' | 'lease') => (next: string | undefined) => {
-    if (next !== undefined) log.error({ reason: next }, 'not claiming');
-    problems[kind] = next;
-    if (state.isStarted) loops.setClaiming(problem() === undefined);
-  };
-  // Types that cannot run yet, too: they may later.
-  const late = [...available.unavailable.keys()]
-    .map((name) => registry.jobs.get(name))
-    .filter((job) => job !== undefined);
-  const wanted = [...available.served.map(({ job }) => job), ...late];
-  const leases = await openLeases({
-    connection: backend.leaseConnection,
-    leaseMs: state.leaseMs,
-    queues: wanted.map((job) => job.name),
-    slots: wanted.reduce((sum, job) => sum + state.concurrencyOf(job) + spareSlots, 0),
-    onLost: ({ queue, id, token }) => {
-      for (const { running, token: own, graceMs } of state.held)
-        if (own === token && running.claim.id === id && running.claim.queue === queue)
-          running.abort('LEASE_LOST', graceMs);
-    },
-    onChange: note('lease'),
-  });
-  const clock = await watchClock(() => backend.now(), note('clock'));
-  const stopCancels = watchCancels(
-    backend,
-    () => [...state.held],
-    (error) => log.warn({ err: error }, 'the cancel records were not read'),
-  );
-  const say = (): Promise<void> =>
-    announce(backend.records, available).catch((error: unknown) => log.warn({ err: error }, 'job types not announced'));
-  await say();
-  const saying = setInterval(() => void say(), announceEveryMs);
-  return {
-    leases,
-    problem,
-    async close() {
-      clearInterval(saying);
-      clock.stop();
-      await stopCancels();
-      await leases.close();
-    },
-  };
+    openQueueWorker({
+      ...parts,
+      concurrency: state.concurrencyOf(served.job),
+      isStopping: () => state.isStopping || isRetired(),
+    });
+  return { name: served.job.name, concurrency: state.concurrencyOf(served.job), open };
 }
 
 function nothingToRun({ served, unavailable }: Availability): string | undefined {

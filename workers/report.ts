@@ -62,6 +62,9 @@ function writeLine(log: Log, claim: Claim, ended: Ended): void {
       return log.info({ ...line, cause: outcome.cause }, 'attempt ended');
     case 'later':
     case 'retry':
+      // A tenant at its limit, or paused: expected, and as often as it has jobs.
+      if (outcome.code === 'LIMITED' || outcome.code === 'PAUSED')
+        return log.debug({ ...line, delayMs: outcome.delayMs }, 'attempt put off');
       return log.warn({ ...line, code: outcome.code, delayMs: outcome.delayMs, ...reasonOf(error) }, 'attempt ended');
     case 'dead':
       return log.error({ ...line, code: outcome.code, ...reasonOf(error) }, 'attempt ended');

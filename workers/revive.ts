@@ -14,7 +14,8 @@ export interface OpenedLoop {
 
 export interface Loop {
   readonly name: string;
-  readonly concurrency: number;
+  /** Operators may change it. */
+  concurrency: number;
   /** Not claiming yet. Called again when the loop of before has stopped asking; what that one still claims is handed back. */
   readonly open: (isRetired: () => boolean) => OpenedLoop;
 }
@@ -73,7 +74,7 @@ export function heldOf(name: string, held: ReadonlySet<Held>): Held[] {
 /** How long past its longest wait a loop with free slots is without an answer, in ms; 0 or less = it asks. */
 export function overdueMs({ loop, current: { watch } }: Entry, state: LoopsState, held: ReadonlySet<Held>): number {
   if (heldOf(loop.name, held).length >= loop.concurrency) return 0;
-  return Date.now() - Math.max(watch.lastAnswerAt(), state.countedFrom) - watch.blockMs;
+  return performance.now() - Math.max(watch.lastAnswerAt(), state.countedFrom) - watch.blockMs;
 }
 
 export function reasonOf(entry: Entry, state: LoopsState, held: ReadonlySet<Held>): string {
@@ -103,7 +104,7 @@ export function watchLoops(state: LoopsState, parts: ReviveParts): { stop(): voi
   let isStuck = false;
   const revive = (entry: Entry): void => {
     const reason = reasonOf(entry, state, parts.held);
-    const isAgain = entry.rebuiltAt !== undefined && Date.now() - entry.rebuiltAt < healedMs;
+    const isAgain = entry.rebuiltAt !== undefined && performance.now() - entry.rebuiltAt < healedMs;
     if (!isAgain) {
       rebuild(entry, state, parts);
       parts.onRebuilt(reason);
@@ -117,7 +118,7 @@ export function watchLoops(state: LoopsState, parts: ReviveParts): { stop(): voi
     // At half of the silence, so that it is known in time whether the store answers.
     const quiet = quietEntries(state, parts);
     if (!state.isClaiming || quiet.length === 0) return;
-    if (!(await answers(parts.ping))) state.countedFrom = Date.now();
+    if (!(await answers(parts.ping))) state.countedFrom = performance.now();
     for (const entry of quiet)
       if (state.isClaiming && overdueMs(entry, state, parts.held) > silenceOf(parts)) revive(entry);
   };
@@ -143,7 +144,7 @@ function rebuild(entry: Entry, state: LoopsState, parts: ReviveParts): void {
   entry.retire();
   old.worker.pause(true).catch((error: unknown) => parts.onError(entry.loop.name, error));
   state.retired = [...state.retired, { opened: old, held: heldOf(entry.loop.name, parts.held) }];
-  Object.assign(entry, generation(entry.loop), { rebuiltAt: Date.now() });
+  Object.assign(entry, generation(entry.loop), { rebuiltAt: performance.now() });
   runEntry(entry, parts);
 }
 

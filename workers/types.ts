@@ -2,8 +2,8 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OpenHandler } from '../jobs/define.ts';
-import { giveUp } from '../jobs/errors.ts';
-import { ProducerError } from '../producers/client.ts';
+import { giveUp, tryAgainIn } from '../jobs/errors.ts';
+import { LimitedError, ProducerError } from '../producers/client.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
 import type { ServedType } from './availability.ts';
@@ -20,7 +20,7 @@ import type { QueueParts } from './worker.ts';
 export interface OpenTypes {
   readonly partsOf: (
     served: ServedType,
-  ) => Pick<QueueParts, 'handling' | 'interruptions' | 'onEnded' | 'onTrouble' | 'slots'>;
+  ) => Pick<QueueParts, 'handling' | 'interruptions' | 'onEnded' | 'onStoreError' | 'onTrouble' | 'slots'>;
   /** Kills what children are left, closes handlers, removes the folder. */
   close(): Promise<void>;
 }
@@ -70,6 +70,7 @@ export async function openTypes(options: FleetOptions, served: readonly ServedTy
       interruptions,
       slots,
       onEnded: createReport(type.job.name, { log, metrics: options.metrics, successSample: env.LOG_SUCCESS_SAMPLE }),
+      onStoreError: (error) => log.warn({ queue: type.job.name, err: error }, 'not noted on the store'),
       onTrouble: (claim, error, doing) =>
         log.warn({ jobId: claim.id, queue: claim.queue, doing, err: error }, 'trouble beside a job'),
       handling: {
@@ -135,9 +136,12 @@ function createServiceParts(
       try {
         return await client.enqueue(job, payload, more);
       } catch (error) {
-        // What the client refuses now it refuses for ever; anything else is the store, and is retried.
+        const message = `ctx.enqueue(${type}): ${error instanceof Error ? error.message : String(error)}`;
+        // Too much now, not for ever: this job waits with it.
+        if (error instanceof LimitedError) throw tryAgainIn(error.retryAfterMs, 'LIMITED', message, { cause: error });
+        // Everything else the client refuses now it refuses for ever; the rest is the store, and is retried.
         if (!(error instanceof ProducerError)) throw error;
-        throw giveUp('PAYLOAD_INVALID', `ctx.enqueue(${type}): ${error.message}`, { cause: error });
+        throw giveUp('PAYLOAD_INVALID', message, { cause: error });
       }
     },
   };

@@ -5,12 +5,16 @@
 import { DelayedError, type Job as StoredJob, UnrecoverableError, WaitingError, type Worker } from 'bullmq';
 import type { Backend, ClaimWatch } from '../backends/backend.ts';
 import type { Job } from '../jobs/define.ts';
+import type { JobError } from '../jobs/errors.ts';
 import { type AttemptParts, attempt, type Ended } from './attempt.ts';
 import { type Claim, parseClaim } from './claim.ts';
+import type { StoreClock } from './clock.ts';
 import { AttemptFailed } from './failure.ts';
 import { createHandling, type Handling, type HandlingParts } from './handling.ts';
 import type { Interruptions } from './interruptions.ts';
 import type { Leases } from './leases.ts';
+import { type AttemptLimits, openLimits } from './limits.ts';
+import { type PassedTags, passTags } from './passed-tags.ts';
 import { createRunning, type Running } from './running.ts';
 import { logLinesKept } from './services/notes.ts';
 import type { Slots } from './slots.ts';
@@ -25,7 +29,7 @@ export interface Held {
 /** What one queue's worker needs; the fleet makes it. */
 export interface QueueParts {
   readonly job: Job;
-  readonly backend: Pick<Backend, 'handBack' | 'records' | 'worker'>;
+  readonly backend: Pick<Backend, 'handBack' | 'limiter' | 'records' | 'tags' | 'worker'>;
   readonly concurrency: number;
   readonly leaseMs: number;
   readonly leases: Pick<Leases, 'take' | 'release'>;
@@ -34,27 +38,63 @@ export interface QueueParts {
   readonly slots: Slots;
   /** Everything this process holds; the worker adds and removes its own. */
   readonly held: Set<Held>;
+  /** The store's clock, as this process knows it. */
+  readonly clock: Pick<StoreClock, 'isRight' | 'now' | 'offMs'>;
+  /** Why a job of the tenant is put off now. */
+  readonly refusal: (tenant: string) => JobError | undefined;
   /** True from the first moment of a shutdown on. */
   readonly isStopping: () => boolean;
   readonly onEnded: (claim: Claim, ended: Ended) => void;
   readonly onHandedBack: (claim: Claim) => unknown;
+  /** The store did not take what is said to it beside the jobs; it is said again. */
+  readonly onStoreError: (error: unknown) => void;
   /** Something beside the job went wrong; the job's outcome stands. */
   readonly onTrouble: (claim: Claim, error: unknown, doing: string) => void;
 }
 
 /** Not claiming yet: `worker.run()` begins. */
 export function openQueueWorker(parts: QueueParts): { readonly worker: Worker; readonly watch: ClaimWatch } {
-  return parts.backend.worker(parts.job.name, (stored, token) => processClaim(stored, token ?? '', parts), {
-    concurrency: parts.concurrency,
-    leaseMs: parts.leaseMs,
-    backoff: (error) => (error instanceof AttemptFailed ? error.retryInMs : unbookedRetryMs),
+  const sharing = openSharing(parts);
+  const opened = parts.backend.worker(
+    parts.job.name,
+    (stored, token) => {
+      sharing.passed?.started(stored.priority);
+      return processClaim(stored, token ?? '', parts, sharing.limits);
+    },
+    {
+      clock: parts.clock,
+      concurrency: parts.concurrency,
+      leaseMs: parts.leaseMs,
+      backoff: (error) => (error instanceof AttemptFailed ? error.retryInMs : unbookedRetryMs),
+    },
+  );
+  opened.worker.once('closed', () => {
+    sharing.passed?.close();
+    sharing.limits?.close();
   });
+  return opened;
+}
+
+/** What jobs of tenants have to do with each other; nothing for a type that is first come, first served, and unlimited. */
+function openSharing({ job, backend, leaseMs, onStoreError }: QueueParts): {
+  readonly passed: PassedTags | undefined;
+  readonly limits: AttemptLimits | undefined;
+} {
+  return {
+    passed: job.policy.order === 'fair' ? passTags(backend.tags, job.name, onStoreError) : undefined,
+    limits: openLimits({ job, backend, leaseMs, random: Math.random, onError: onStoreError }),
+  };
 }
 
 /** An error that is no verdict of ours reaches BullMQ only when the store failed in between. */
 const unbookedRetryMs = 1_000;
 
-async function processClaim(stored: StoredJob, token: string, parts: QueueParts): Promise<unknown> {
+async function processClaim(
+  stored: StoredJob,
+  token: string,
+  parts: QueueParts,
+  limits: AttemptLimits | undefined,
+): Promise<unknown> {
   const claim = parseClaim(stored, parts.job);
   // First of all: an open blocking fetch claims one more job after the worker was paused, even the one just handed back.
   // No run began, so it is no interruption either.
@@ -65,7 +105,7 @@ async function processClaim(stored: StoredJob, token: string, parts: QueueParts)
   parts.held.add(held);
   let ended: Ended;
   try {
-    ended = await runClaim(stored, running, parts);
+    ended = await runClaim(stored, running, parts, limits);
   } catch (error) {
     // The store failed before the handler began: not the job's fault, no attempt spent.
     parts.onTrouble(claim, error, 'admit');
@@ -86,19 +126,26 @@ function takeSlot(claim: Claim, token: string, parts: QueueParts): number {
   return parts.leases.take(claim.queue, claim.id, token, deadlineAt);
 }
 
-async function runClaim(stored: StoredJob, running: Running, parts: QueueParts): Promise<Ended> {
+async function runClaim(
+  stored: StoredJob,
+  running: Running,
+  parts: QueueParts,
+  limits: AttemptLimits | undefined,
+): Promise<Ended> {
   let handling: Handling | undefined;
   const attemptParts: AttemptParts = {
     job: parts.job,
     records: parts.backend.records,
     interruptions: parts.interruptions,
     slots: parts.slots,
+    limits,
     run: (current, alone) => {
       handling = createHandling(current, sinkOf(stored), parts.handling);
       return handling.run(alone);
     },
-    now: Date.now,
+    now: parts.clock.now,
     random: Math.random,
+    refusal: parts.refusal,
   };
   const ended = await attempt(running, attemptParts);
   const { claim } = running;

@@ -24,17 +24,18 @@ const registry = await loadRegistry(
   process.env['JOBS'] === 'real' ? undefined : new URL('./fleet-jobs/', import.meta.url),
 );
 const client = createClient({ backend, registry });
-const fleet = await startWorkers({
+export const metrics = createMetrics();
+export const fleet = await startWorkers({
   registry,
   backend,
   client,
   objects,
   log,
-  metrics: createMetrics(),
+  metrics,
   env,
   handlerEnv: process.env,
 });
-const shutdown = createShutdown({ log });
+export const shutdown = createShutdown({ log });
 shutdown.add({
   name: 'drain',
   deadlineMs: env.SHUTDOWN_MS + 1_000,

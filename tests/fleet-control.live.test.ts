@@ -1,0 +1,147 @@
+/** What operators do to a fleet of real worker processes, on every store: pause, tune, look; and workers whose clock is off. */
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createPauses } from '../backends/pauses.ts';
+import { tune } from '../backends/tunings.ts';
+import { listWorkers } from '../backends/worker-list.ts';
+import { openStage, type Stage } from './support/fleet.ts';
+import acting from './support/fleet-jobs/acting/job.ts';
+
+vi.setConfig({ testTimeout: 150_000 });
+const patience = { timeout: 45_000, interval: 50 };
+
+const stores = ['embedded', 'postgres', ...(process.env['TEST_REDIS_URL'] === undefined ? [] : [redis(12)])];
+
+function redis(database: number): string {
+  const url = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1');
+  url.pathname = `/${database}`;
+  return url.href;
+}
+
+describe.each(stores)('a fleet on %s', (store) => {
+  let stage: Stage;
+  beforeEach(async () => {
+    stage = await openStage(store);
+  });
+  afterEach(() => stage.close());
+
+  const workers = async () => listWorkers((await stage.open()).backend.records);
+
+  it('is listed, runs more at once when an operator says so, and keeps that after a restart', async () => {
+    const { backend, client } = await stage.open();
+    const worker = await stage.start({ QUEUES: 'acting', CONCURRENCY: '1' });
+    await expect
+      .poll(workers, patience)
+      .toMatchObject([{ pid: worker.child.pid, notClaiming: null, queues: [{ queue: 'acting', concurrency: 1 }] }]);
+    const jobs = await Promise.all(Array.from({ length: 3 }, () => client.enqueue(acting, { act: 'wait' })));
+    const running = async () => {
+      const states = await Promise.all(jobs.map(({ id }) => client.status(id)));
+      return states.filter((state) => state?.status === 'active').length;
+    };
+    await expect.poll(running, patience).toBe(1);
+    const setAt = Date.now();
+    // Its one slot is taken by a job that does not end.
+    await tune(backend, 'acting', { concurrency: 2, by: 'ada' });
+    await expect.poll(running, patience).toBe(2);
+    expect(Date.now() - setAt).toBeLessThan(15_000);
+    expect(worker.output()).toContain('"concurrency":2,"msg":"concurrency changed by an operator"');
+    for (const { id } of jobs) await client.cancel(id);
+    worker.child.kill('SIGTERM');
+    expect((await worker.exited).code).toBe(0);
+    expect(await workers()).toEqual([]);
+    const again = await stage.start({ QUEUES: 'acting', CONCURRENCY: '1' });
+    await expect.poll(workers, patience).toMatchObject([{ pid: again.child.pid, queues: [{ concurrency: 2 }] }]);
+    await tune(backend, 'acting', { concurrency: null, by: 'ada' });
+    await expect.poll(again.output, patience).toContain('"concurrency":1,"msg":"concurrency changed by an operator"');
+  });
+
+  it('puts the jobs of a paused tenant off without an attempt, runs those of others, and goes on when it is resumed', async () => {
+    const { backend, client } = await stage.open();
+    const pauses = createPauses(backend);
+    await stage.start();
+    await pauses.pauseTenant('acme', { by: 'ada', reason: 'unpaid' });
+    const theirs = await client.enqueue(acting, { act: 'echo' }, { tenant: 'acme' });
+    const other = await client.enqueue(acting, { act: 'echo' }, { tenant: 'globex' });
+    await stage.reaches(other.id, 'completed');
+    expect(await stage.reaches(theirs.id, 'delayed')).toMatchObject({ attempt: 0, interruptions: 0 });
+    // A worker that starts meanwhile knows it before its first claim.
+    await stage.start();
+    const second = await client.enqueue(acting, { act: 'echo' }, { tenant: 'acme' });
+    expect(await stage.reaches(second.id, 'delayed')).toMatchObject({ attempt: 0 });
+    await pauses.resumeTenant('acme');
+    for (const { id } of [theirs, second])
+      expect(await stage.reaches(id, 'completed')).toMatchObject({ result: { attempt: 1 } });
+  });
+
+  it('leaves the jobs of a paused queue alone, also when a worker starts anew, and cancels them while it is paused', async () => {
+    const { backend, client } = await stage.open();
+    const pauses = createPauses(backend);
+    await pauses.pauseQueue('acting', { by: 'ada', reason: 'provider down' });
+    const [kept, cancelled] = [
+      await client.enqueue(acting, { act: 'echo' }),
+      await client.enqueue(acting, { act: 'echo' }),
+    ];
+    await stage.start();
+    const hasty = await client.enqueueNamed('hasty', { act: 'echo' });
+    await stage.reaches(hasty.id, 'completed');
+    expect(await stage.reaches(kept.id, 'waiting')).toMatchObject({ attempt: 0 });
+    expect(await client.cancel(cancelled.id)).toBe('cancelled');
+    await pauses.resumeQueue('acting');
+    await stage.reaches(kept.id, 'completed');
+  });
+});
+
+const hourMs = 3_600_000;
+const shiftMs = 65 * 60_000;
+
+describe.each(stores)('workers whose clock is 65 minutes off, on %s', (store) => {
+  let stage: Stage;
+  beforeEach(async () => {
+    stage = await openStage(store);
+  });
+  afterEach(() => stage.close());
+
+  const shift = (env: Readonly<Record<string, string>>) => ({
+    NODE_OPTIONS: `--import ${fileURLToPath(new URL('support/shifted-clock.js', import.meta.url))}`,
+    ...env,
+  });
+
+  it.each([shiftMs, -shiftMs])('claim nothing, run nothing early, and say so (%i ms)', async (ms) => {
+    const { backend, client } = await stage.open();
+    const worker = await stage.start(shift({ CLOCK_SHIFT_MS: String(ms) }));
+    expect(worker.output()).toMatch(
+      ms > 0 ? /is \d+ ms ahead of the store's.*not claiming/ : /is \d+ ms behind.*not claiming/,
+    );
+    const due = await client.enqueue(acting, { act: 'echo' });
+    const later = await client.enqueue(acting, { act: 'echo' }, { delayMs: hourMs });
+    const list = () => listWorkers(backend.records);
+    await expect
+      .poll(list, patience)
+      .toMatchObject([{ notClaiming: expect.stringContaining('The clock of this machine') }]);
+    const [off] = await list();
+    expect(Math.abs((off?.clockOffMs ?? 0) + ms)).toBeLessThan(2_000);
+    expect(await stage.reaches(due.id, 'waiting')).toMatchObject({ attempt: 0 });
+    // A worker with the right time takes what is due, and only that.
+    await stage.start();
+    await stage.reaches(due.id, 'completed');
+    expect(await stage.reaches(later.id, 'delayed')).toMatchObject({ attempt: 0 });
+  });
+
+  it.each([shiftMs, -shiftMs])('stop claiming at the moment it is set (%i ms)', async (ms) => {
+    const { client } = await stage.open();
+    const worker = await stage.start(shift({ CLOCK_STEP_MS: String(ms) }));
+    const first = await client.enqueue(acting, { act: 'echo' });
+    await stage.reaches(first.id, 'completed');
+    const later = await client.enqueue(acting, { act: 'echo' }, { delayMs: hourMs });
+    worker.child.kill('SIGUSR2');
+    await expect.poll(worker.output, patience).toContain('not claiming');
+    const due = await client.enqueue(acting, { act: 'echo' });
+    // Nothing it says of itself later is a claim: it would be in its log.
+    const right = await stage.start({ QUEUES: 'acting' });
+    await stage.reaches(due.id, 'completed');
+    expect(right.output()).toContain(due.id);
+    expect(worker.output()).not.toContain(due.id);
+    expect(worker.output()).not.toContain('claim loop rebuilt');
+    expect(await stage.reaches(later.id, 'delayed')).toMatchObject({ attempt: 0 });
+  });
+});
