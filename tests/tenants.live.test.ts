@@ -1,12 +1,15 @@
 import { describe } from 'vitest';
 import { tenantTests } from './support/tenants.suite.ts';
 
-describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis of TEST_REDIS_URL', () => {
-  tenantTests('redis', process.env['TEST_REDIS_URL'] ?? '');
-});
-
-describe.skipIf(process.env['TEST_POSTGRES_URL'] === undefined)('PostgreSQL of TEST_POSTGRES_URL', () => {
-  tenantTests('postgres', process.env['TEST_POSTGRES_URL'] ?? '');
+describe.each([
+  ['redis', 'TEST_REDIS_URL'],
+  ['redis cluster', 'TEST_REDIS_CLUSTER_URL'],
+  ['postgres', 'TEST_POSTGRES_URL'],
+])('%s of %s', (name, variable) => {
+  const url = process.env[variable];
+  describe.skipIf(url === undefined)('by its address', () => {
+    tenantTests(name, url ?? '');
+  });
 });
 
 tenantTests('embedded:memory', 'embedded:memory');

@@ -8,7 +8,7 @@ import { vi } from 'vitest';
 import { z } from 'zod';
 import type { Backend } from '../../backends/backend.ts';
 import { openBackend } from '../../backends/open.ts';
-import { defineHandler, defineJob, type Handler, type Job } from '../../jobs/define.ts';
+import { defineHandler, defineJob, type Handler, type Job, type JobContext } from '../../jobs/define.ts';
 import type { Policy } from '../../jobs/policy.ts';
 import type { Registry } from '../../jobs/registry.ts';
 import { type Client, createClient } from '../../producers/client.ts';
@@ -41,7 +41,7 @@ export interface TenantStage {
     policy: Partial<Policy>,
     more?: {
       readonly name?: string;
-      readonly run?: (run: Run) => Promise<void>;
+      readonly run?: (run: Run, ctx: JobContext) => Promise<unknown>;
       readonly uniqueKey?: boolean;
       readonly limitKey?: boolean;
       readonly runs?: Run[];
@@ -94,10 +94,11 @@ export async function openTenantStage(url: string): Promise<TenantStage> {
       });
       jobs.set(job.name, job);
       const handler = defineHandler(job, {
-        run: async ({ key }, { id, tenant, attempt }) => {
+        run: async ({ key }, ctx) => {
+          const { id, tenant, attempt } = ctx;
           const one = { id, tenant, key, attempt, at: Date.now() };
           runs?.push(one);
-          await run?.(one);
+          await run?.(one, ctx);
           return {};
         },
       });

@@ -142,6 +142,18 @@ function addRateTests(stageOf: () => TenantStage): void {
 }
 
 function startRateTests(stageOf: () => TenantStage): void {
+  test('a job that adds another over its rate waits with it, without an attempt spent', async () => {
+    const stage = stageOf();
+    const runs: Run[] = [];
+    const rare = stage.type({ perTenant: { rate: { points: 1, windowMs: 1_000 } } }, { runs });
+    const job = stage.type({ attempts: 1 }, { run: (_run, { enqueue }) => enqueue(rare, {}, { key: 'next' }) });
+    await stage.client().enqueueMany(job, items(2, { tenant: 'acme' }));
+    await stage.work([job, rare]);
+    await completed(stage, job, 2);
+    await completed(stage, rare, 2);
+    expect(runs.every(({ tenant }) => tenant === 'acme')).toBe(true);
+  }, 60_000);
+
   test('starts over the rate of a limit key wait for the next window without an attempt spent', async () => {
     const stage = stageOf();
     const runs: Run[] = [];
