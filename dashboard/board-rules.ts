@@ -70,10 +70,20 @@ export async function contentCheck(change: Change, body: unknown, parts: RulePar
         : undefined;
     case '/retry/:queueStatus':
       return change.status === 'failed' ? undefined : notRetriable(change.status ?? '');
+    case '/job-schedulers/:schedulerId':
+    case '/job-schedulers/:schedulerId/remove':
+      return declaredElsewhere;
     default:
       return undefined;
   }
 }
+
+const declaredElsewhere: Refusal = {
+  status: 409,
+  error: { key: 'ERRORS.FORBIDDEN' },
+  message:
+    'A schedule is declared in job.ts, and what is changed here would be put right again; pause it with jobfleet schedules pause.',
+};
 
 function bad(key: string, message: string, options: Readonly<Record<string, string>> = {}): Refusal {
   return { status: 400, error: { key, options }, message };
