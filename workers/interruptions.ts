@@ -7,7 +7,7 @@
  * child from then on. A child's death is seen by its living worker and counts against the job.
  */
 import { z } from 'zod';
-import type { RecordStore } from '../backends/backend.ts';
+import type { RecordEntry, RecordStore } from '../backends/backend.ts';
 import { giveUp, type JobError, retry, tryAgainIn } from '../jobs/errors.ts';
 import type { Claim } from './claim.ts';
 
@@ -110,11 +110,23 @@ async function changeRun(records: RecordStore, key: string, update: (run: Stored
     const [stored] = await records.get([key]);
     const changed = update(readRun(stored?.value ?? '{}'));
     const value = JSON.stringify(changed);
-    const isWritten =
-      stored === undefined
-        ? (await records.putIfAbsent(key, value, recordTtlMs)).stored
-        : await records.compareAndSet(key, stored.version, value, recordTtlMs);
-    if (isWritten) return changed;
+    if (await write(records, key, stored, value)) return changed;
   }
   throw new Error(`The record ${key} changed ten times while it was being written; the job is tried again.`);
+}
+
+/** A write whose answer was lost with the connection is repeated and then meets itself: what stands there is ours all the same. */
+async function write(
+  records: RecordStore,
+  key: string,
+  stored: RecordEntry | undefined,
+  value: string,
+): Promise<boolean> {
+  if (stored === undefined) {
+    const entry = await records.putIfAbsent(key, value, recordTtlMs);
+    return entry.stored || entry.value === value;
+  }
+  if (await records.compareAndSet(key, stored.version, value, recordTtlMs)) return true;
+  const [now] = await records.get([key]);
+  return now?.value === value;
 }

@@ -1,8 +1,24 @@
 import { describe, expect, it } from 'vitest';
+import type { RecordStore } from '../../backends/backend.ts';
 import { memoryRecords } from '../testing-records.ts';
 import { createOnce } from './once.ts';
 
 const scope = (fence: number) => ({ queue: 'mail', id: 'mail_1', fence });
+
+/** As a store whose connection is lost after each write: the statement was applied, and runs again. */
+function repeating(records: RecordStore): RecordStore {
+  return {
+    ...records,
+    putIfAbsent: async (...call) => {
+      await records.putIfAbsent(...call);
+      return records.putIfAbsent(...call);
+    },
+    compareAndSet: async (...call) => {
+      await records.compareAndSet(...call);
+      return records.compareAndSet(...call);
+    },
+  };
+}
 
 describe('a once-record', () => {
   it('lets a newer claim take over an open intent, and refuses the older one from then on', async () => {
@@ -24,6 +40,22 @@ describe('a once-record', () => {
       [2, 3].map((fence) => createOnce(records, scope(fence)).begin('send', 'repeat')),
     );
     expect(both.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('knows its own intent when a lost connection had it written twice: nothing was begun, nothing is skipped', async () => {
+    const records = repeating(memoryRecords());
+    const once = createOnce(records, scope(1));
+    expect(await once.begin('send', 'skip')).toEqual({ state: 'run' });
+    // Asked again by the same run, it is unknown whether the effect happened.
+    expect(await once.begin('send', 'skip')).toEqual({ state: 'skip' });
+    expect(await createOnce(records, scope(2)).begin('send', 'skip')).toEqual({ state: 'skip' });
+    expect(await createOnce(records, scope(3)).begin('send', 'repeat')).toEqual({ state: 'run' });
+  });
+
+  it('lets one of two calls of the same run begin that come at the same time', async () => {
+    const once = createOnce(repeating(memoryRecords()), scope(1));
+    const both = await Promise.all([once.begin('send', 'skip'), once.begin('send', 'skip')]);
+    expect(both.map(({ state }) => state).toSorted()).toEqual(['run', 'skip']);
   });
 
   it('gives up on a result that is too large to keep, and on a key that is none', async () => {

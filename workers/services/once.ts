@@ -32,20 +32,33 @@ export function createOnce(
 ): Once {
   /** Record names used by this attempt, with the version where it is known. */
   const used = new Map<string, number | undefined>();
+  /** Record names whose effect this attempt may have begun. */
+  const begun = new Set<string>();
   const recordKey = (key: string): string => `once:${scope.queue}:${scope.id}:${checkOnceKey(key)}`;
   const stale = (key: string) => retry('LOCKED', `A newer claim of this job holds once("${key}"); this run is stale.`);
   return {
     async begin(key, whenUnknown) {
       const name = recordKey(key);
       const intent = JSON.stringify({ state: 'begun', fence: scope.fence });
-      const entry = await records.putIfAbsent(name, intent, ttlMs);
+      // A write whose answer was lost with the connection is repeated and then meets itself: an intent of this very claim,
+      // before this run has begun the effect, is ours.
+      const isFirst = !begun.has(name);
+      begun.add(name);
+      const entry = await records.putIfAbsent(name, intent, ttlMs).catch((error: unknown) => {
+        if (isFirst) begun.delete(name);
+        throw error;
+      });
       used.set(name, entry.stored ? entry.version : undefined);
       if (entry.stored) return { state: 'run' };
       const found = onceRecord.parse(JSON.parse(entry.value));
       if (found.state === 'done') return { state: 'done', result: found.result };
+      if (isFirst && found.fence === scope.fence) return { state: 'run' };
       if (found.fence > scope.fence) throw stale(key);
       if (whenUnknown === 'skip') return { state: 'skip' };
-      if (!(await records.compareAndSet(name, entry.version, intent, ttlMs))) throw stale(key);
+      if (await records.compareAndSet(name, entry.version, intent, ttlMs)) return { state: 'run' };
+      // Written unseen and then again, or by a newer claim.
+      const [now] = await records.get([name]);
+      if (now?.value !== intent) throw stale(key);
       return { state: 'run' };
     },
     async end(key, result) {
