@@ -33,9 +33,13 @@ function deeds({ folder, facts }: Arena): { readonly claimed: number; readonly e
   const paths = logPaths(folder);
   const states = readLog<StateLine>(paths.state);
   const shifted = new Set(offsets.map((minutes) => facts.get(`shifted ${minutes}`)));
+  // A job is due by when its call was made, however late the answer came.
+  const called = new Map<string, number>();
   const askedAt = new Map<string, number>();
-  for (const { event, id, job, t } of readLog<ProducerLine>(paths.producer))
-    if (event === 'accepted') askedAt.set(job ?? id, t);
+  for (const { event, id, job, t } of readLog<ProducerLine>(paths.producer)) {
+    if (event === 'attempt' && !called.has(id)) called.set(id, t);
+    if (event === 'accepted') askedAt.set(job ?? id, called.get(id) ?? t);
+  }
   const dueAt = (id: string): number => (askedAt.get(id) ?? 0) + delayMs;
   return {
     claimed: states.filter((line) => line.event === 'claimed' && shifted.has(line.actor)).length,
