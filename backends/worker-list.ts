@@ -17,7 +17,6 @@ const queueFacts = z.object({
   ended5m: z.number(),
   meanMs5m: z.number().nullable(),
 });
-export type QueueFacts = z.output<typeof queueFacts>;
 
 const record = z.object({
   host: z.string(),

@@ -16,7 +16,14 @@ import { draining, note } from './output.ts';
 import { exitWhenStuck } from './stuck.ts';
 import { reportToSupervisor } from './supervised.ts';
 import { version } from './version.ts';
-import { closeServerMs, drainMs, type WorkerFlags, workerStopMs, workerValues } from './worker-values.ts';
+import {
+  closeServerMs,
+  closeStoresMs,
+  drainMs,
+  type WorkerFlags,
+  workerStopMs,
+  workerValues,
+} from './worker-values.ts';
 
 const closeMs = 20_000;
 
@@ -68,7 +75,7 @@ export async function runWorker(flags: WorkerFlags & { readonly supervised?: boo
     run: async () => void (await fleet.stop(env.SHUTDOWN_MS)),
   });
   shutdown.add({ name: 'close server', deadlineMs: closeServerMs, run: () => answering.close() });
-  shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
+  shutdown.add({ name: 'close stores', deadlineMs: closeStoresMs, run: () => parts.close() });
   shutdown.listen();
   exitWhenStuck(fleet, shutdown);
   for (const [type, reason] of fleet.unavailable) note(`${type} cannot run here: ${reason}`);

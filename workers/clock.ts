@@ -4,7 +4,7 @@
  * that is set while the worker runs is off from that moment on, before any timer has noticed.
  */
 
-export const clockLimitMs = 2_000;
+const clockLimitMs = 2_000;
 const checkEveryMs = 10_000;
 const lookEveryMs = 250;
 
