@@ -14,6 +14,7 @@ export interface EnqueueFlags extends ServerFlags {
   readonly idempotencyKey?: string;
   readonly delay?: string;
   readonly attempts?: string;
+  readonly level?: string;
   readonly wait?: boolean;
   readonly json?: boolean;
 }
@@ -83,6 +84,7 @@ export async function enqueue(type: string, flags: EnqueueFlags): Promise<void> 
   const options = {
     ...(flags.delay === undefined ? {} : { delayMs: wholeNumber('--delay', flags.delay) }),
     ...(flags.attempts === undefined ? {} : { attempts: wholeNumber('--attempts', flags.attempts) }),
+    ...(flags.level === undefined ? {} : { level: flags.level }),
   };
   const headers: Record<string, string> =
     flags.idempotencyKey === undefined ? {} : { 'idempotency-key': flags.idempotencyKey };

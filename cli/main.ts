@@ -80,6 +80,7 @@ function jobCommands(program: Command): void {
     .option('--idempotency-key <key>', 'the same key names the same job for 24 hours')
     .option('--delay <ms>', 'not before this many milliseconds')
     .option('--attempts <n>', '1 to 100')
+    .option('--level <level>', 'high, normal or low')
     .option('--wait', 'show progress and exit with the outcome')
     .addHelpText(
       'after',
