@@ -67,10 +67,11 @@ function keepsAll([, , , , , remove, age, count]: Params): boolean {
 /** BullMQ declares it private; the tests of this file fail when it is no longer there. */
 function runOf(backend: PostgresQueueBackend): Run {
   const run: unknown = Reflect.get(backend, 'run');
-  if (typeof run !== 'function')
-    throw new TypeError('this BullMQ runs its statements in another way than the one known here');
-  return (name, params) => Reflect.apply(run, backend, [name, params]) as Promise<Rows>;
+  if (!isRun(run)) throw new TypeError('this BullMQ runs its statements in another way than the one known here');
+  return (name, params) => run.call(backend, name, params);
 }
+
+const isRun = (value: unknown): value is Run => typeof value === 'function';
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));

@@ -12,8 +12,9 @@ import { openObjectStore } from '../runtime/open-object-store.ts';
 import { workersEnv } from '../workers/env.ts';
 import { startWorkers } from '../workers/main.ts';
 import { handlerHooks } from './hooks.ts';
+import type fairNoop from './jobs/fair-noop/job.ts';
 import noop from './jobs/noop/job.ts';
-import { payload2K } from './payload.ts';
+import { type Payload, payload2K } from './payload.ts';
 import type { Server } from './servers.ts';
 
 export const concurrency = 50;
@@ -33,13 +34,16 @@ export function cpuMicros(server: Server): number {
 
 export interface Side {
   readonly name: 'ours' | 'theirs';
-  /** Adds `count` jobs of 2K in bulks of 500. */
-  fill(count: number): Promise<void>;
+  /** Adds `count` jobs of 2K in bulks of 500, of `tenants` tenants in turn where the side knows tenants (default: of none). */
+  fill(count: number, tenants?: number): Promise<void>;
   /** Adds one job. */
   add(index: number): Promise<void>;
+  addPayload(payload: Payload): Promise<void>;
   /** Adds 100 jobs in one call. */
   addBulk(index: number): Promise<void>;
-  /** Starts one worker with a handler that does nothing and resolves when `count` jobs have ended. */
+  /** Starts one worker; its handler calls `handlerHooks`. `stop` waits for what runs. */
+  work(): Promise<{ readonly stop: () => Promise<void> }>;
+  /** Starts one worker and resolves when `count` jobs have ended. */
   drain(count: number): Promise<Drained>;
   /** Throws unless nothing waits, runs or has failed. */
   assertEmpty(): Promise<void>;
@@ -84,39 +88,50 @@ function stopwatch(
   };
 }
 
+async function drained(side: Pick<Side, 'work'>, count: number, server: Server): Promise<Drained> {
+  const watch = stopwatch(count, server);
+  handlerHooks.start = watch.start;
+  handlerHooks.end = watch.end;
+  const worker = await side.work();
+  const took = await watch.done;
+  await worker.stop();
+  return took;
+}
+
 async function emptied(queue: Queue, name: string): Promise<void> {
   const counts = await queue.getJobCounts('waiting', 'active', 'failed', 'delayed', 'prioritized');
   if (Object.values(counts).some((count) => count > 0))
     throw new Error(`the run of ${name} is void: ${JSON.stringify(counts)}`);
 }
 
-export async function openOurs(server: Server): Promise<Side> {
+export async function openOurs(server: Server, type: typeof noop | typeof fairNoop = noop): Promise<Side> {
   const backend: Backend = await openBackend(server.url, { onError: fail });
   const registry = await loadRegistry(new URL('./jobs/', import.meta.url));
   const metrics = createMetrics();
   const client = createClient({ backend, registry, metrics });
   const log = createLog({ name: 'bench', level: 'error', pretty: false });
   const objects = await openObjectStore('file:objects', { baseDir: `/tmp/jobfleet-bench-${randomUUID()}` });
-  const queue = backend.queue(noop.name);
-  return {
+  const queue = backend.queue(type.name);
+  const side: Side = {
     name: 'ours',
-    fill: (count) =>
+    fill: (count, tenants) =>
       fillInBulks(count, (indexes) =>
         client.enqueueMany(
-          noop,
-          indexes.map((index) => ({ payload: payload2K(index) })),
+          type,
+          indexes.map((index) => ({
+            payload: payload2K(index),
+            ...(tenants === undefined ? {} : { options: { tenant: `t${index % tenants}` } }),
+          })),
         ),
       ),
-    add: async (index) => void (await client.enqueue(noop, payload2K(index))),
+    add: async (index) => void (await client.enqueue(type, payload2K(index))),
+    addPayload: async (payload) => void (await client.enqueue(type, payload)),
     addBulk: async (index) =>
       void (await client.enqueueMany(
-        noop,
+        type,
         Array.from({ length: 100 }, (_, offset) => ({ payload: payload2K(index + offset) })),
       )),
-    drain: async (count) => {
-      const watch = stopwatch(count, server);
-      handlerHooks.start = watch.start;
-      handlerHooks.end = watch.end;
+    work: async () => {
       const fleet = await startWorkers({
         registry,
         backend,
@@ -126,11 +141,11 @@ export async function openOurs(server: Server): Promise<Side> {
         metrics,
         env: workersEnv.parse({}),
         handlerEnv: {},
+        queues: [type.name],
       });
-      const took = await watch.done;
-      await fleet.stop(10_000);
-      return took;
+      return { stop: async () => void (await fleet.stop(10_000)) };
     },
+    drain: (count) => drained(side, count, server),
     assertEmpty: () => emptied(queue, 'ours'),
     clear: () => queue.obliterate({ force: true }),
     close: async () => {
@@ -138,6 +153,7 @@ export async function openOurs(server: Server): Promise<Side> {
       await objects.close();
     },
   };
+  return side;
 }
 
 export async function openTheirs(server: Server): Promise<Side> {
@@ -164,21 +180,22 @@ export async function openTheirs(server: Server): Promise<Side> {
         })
       : new Queue('raw', { connection: pool, defaultJobOptions: defaults }, postgresFactory);
   await queue.waitUntilReady();
-  return {
+  const side: Side = {
     name: 'theirs',
     fill: (count) =>
       fillInBulks(count, (indexes) => queue.addBulk(indexes.map((index) => ({ name: 'raw', data: payload2K(index) })))),
     add: async (index) => void (await queue.add('raw', payload2K(index))),
+    addPayload: async (payload) => void (await queue.add('raw', payload)),
     addBulk: async (index) =>
       void (await queue.addBulk(
         Array.from({ length: 100 }, (_, offset) => ({ name: 'raw', data: payload2K(index + offset) })),
       )),
-    drain: async (count) => {
-      const watch = stopwatch(count, server);
+    work: async () => {
       const options = { concurrency, autorun: true };
-      const processor = async (): Promise<null> => {
-        watch.start();
-        watch.end();
+      const processor = async ({ data }: { data: Payload }): Promise<null> => {
+        handlerHooks.start(data);
+        if (handlerHooks.work !== undefined) await handlerHooks.work();
+        handlerHooks.end();
         return null;
       };
       const worker =
@@ -186,10 +203,10 @@ export async function openTheirs(server: Server): Promise<Side> {
           ? new Worker('raw', processor, { ...options, connection })
           : new Worker('raw', processor, { ...options, connection: pool }, postgresFactory);
       worker.on('error', fail);
-      const took = await watch.done;
-      await worker.close();
-      return took;
+      await worker.waitUntilReady();
+      return { stop: () => worker.close() };
     },
+    drain: (count) => drained(side, count, server),
     assertEmpty: () => emptied(queue, 'raw BullMQ'),
     clear: () => queue.obliterate({ force: true }),
     close: async () => {
@@ -197,4 +214,5 @@ export async function openTheirs(server: Server): Promise<Side> {
       await pool?.end();
     },
   };
+  return side;
 }

@@ -3,8 +3,9 @@ import { handlerHooks } from '../../hooks.ts';
 import noop from './job.ts';
 
 export default defineHandler(noop, {
-  run: async () => {
-    handlerHooks.start();
+  run: async (payload) => {
+    handlerHooks.start(payload);
+    if (handlerHooks.work !== undefined) await handlerHooks.work();
     handlerHooks.end();
     return null;
   },
