@@ -159,7 +159,7 @@ export function allPids(): number[] {
 
 const childrenOf = (parent: number): number[] => allPids().filter((pid) => parentOf(pid) === parent);
 
-function parentOf(pid: number): number | undefined {
+export function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);

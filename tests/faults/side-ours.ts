@@ -52,6 +52,10 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         queues: isScheduled ? [type, 'tick'] : [type],
         handlerEnv: { ...process.env, FAULTS_SINK: String(settings.sinkPort) },
       });
+      let stuck: string | undefined;
+      void fleet.stuck.then((reason) => {
+        stuck = reason;
+      });
       const instance = randomUUID();
       const schedules = isScheduled
         ? keepSchedules({ backend, registry, metrics, log, instance, release: '1.0.0' })
@@ -63,7 +67,7 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         onError: (error) => log.error({ err: error }, 'keeper'),
       });
       return {
-        live: () => fleet.live(),
+        live: () => stuck ?? fleet.live(),
         async stop() {
           await fleet.stop(settings.shutdownMs);
           await schedules?.atBoot;

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Arena } from '../arena.ts';
 import type { Scenario } from '../scenario.ts';
-import { allPids, commandOf, embeddedPids, signal } from '../servers.ts';
+import { allPids, commandOf, embeddedPids, parentOf, signal } from '../servers.ts';
 
 const cases = ['postmaster', 'all of PostgreSQL', 'a worker', 'everything'] as const;
 
@@ -53,12 +53,16 @@ async function strike(arena: Arena, what: (typeof cases)[number]): Promise<void>
   }
 }
 
-/** Postmasters of this directory: who listens on its socket. Its children close that, and bear its name for a while. */
+/**
+ * Postmasters of this directory: who listens on its socket. A child bears its name and has its socket too, until it has
+ * begun its own work.
+ */
 function count(arena: Arena): void {
   const dir = folderOf(arena);
   const listening = listeners();
   const found = allPids().filter((pid) => commandOf(pid).split('\0').includes(dir) && listens(pid, listening));
-  arena.facts.set('postmastersAtOnce', Math.max(found.length, arena.facts.get('postmastersAtOnce') ?? 0));
+  const first = found.filter((pid) => !found.includes(parentOf(pid) ?? 0));
+  arena.facts.set('postmastersAtOnce', Math.max(first.length, arena.facts.get('postmastersAtOnce') ?? 0));
 }
 
 /** Inodes of the Unix sockets of PostgreSQL that take connections. */
