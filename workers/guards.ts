@@ -23,6 +23,8 @@ export interface FleetState {
   readonly handedBack: Set<string>;
   /** What operators set; nothing until it was read. */
   tunings: Pick<Tunings, 'of'>;
+  /** Something that the list of workers shows has changed. */
+  changed: () => void;
 }
 
 export interface Guards {
@@ -52,6 +54,7 @@ export async function openGuards(
     if (next !== undefined) log.error({ reason: next }, 'not claiming');
     else if (problems[kind] !== undefined) log.info({ was: problems[kind] }, 'claiming again');
     problems[kind] = next;
+    state.changed();
     if (state.isStarted) loops.setClaiming(problem() === undefined);
   };
   // Types that cannot run yet, too: they may later.
@@ -156,6 +159,7 @@ function openTunings(
       if (job === undefined) return;
       const concurrency = state.concurrencyOf(job);
       loops.setConcurrency(queue, concurrency);
+      state.changed();
       log.info({ queue, concurrency }, 'concurrency changed by an operator');
     },
   });

@@ -82,6 +82,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     isStopping: false,
     handedBack: new Set(),
     tunings: { of: () => undefined },
+    changed: () => undefined,
   };
   let sayStuck: (reason: string) => void = () => undefined;
   const stuck = new Promise<string>((resolve) => {
@@ -115,11 +116,13 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     clockOffMs: () => (clock.isKnown() ? clock.offMs() : undefined),
     onError: (error) => log.warn({ err: error }, 'the record of this worker was not written'),
   });
+  state.changed = heartbeat.beat;
   const add = (opened: OpenTypes, served: ServedType): void =>
     loops.add(openLoop(options, state, guards, heartbeat, opened.partsOf(served), served));
   for (const one of available.served) add(types, one);
   state.isStarted = true;
   loops.setClaiming(guards.problem() === undefined);
+  heartbeat.beat();
   const late: OpenTypes[] = [];
   const rechecking = recheckUnavailable({
     registry: options.registry,

@@ -24,20 +24,21 @@ export interface Heartbeat {
   /** An attempt has ended. */
   readonly note: (queue: string, durationMs: number) => void;
   /** Says it at once: something changed that operators wait for. */
-  beat(): void;
+  readonly beat: () => void;
   /** Takes the record away. Call once. */
   stop(): Promise<void>;
 }
 
 const minuteMs = 60_000;
 
-/** Begins with a beat. A store that does not answer costs a line in the log, nothing else. */
+/** The first beat is the caller's, when there is something to say. A store that does not answer costs a line in the log, nothing else. */
 export function startHeartbeat(parts: HeartbeatParts): Heartbeat {
   const { records, instance } = parts;
   const all = createLatency();
   const byQueue = new Map<string, Latency>();
   const startedAt = Date.now();
   let beating: Promise<void> | undefined;
+  let isWanted = false;
   const say = async (): Promise<void> => {
     const offMs = parts.clockOffMs();
     const { p50Ms, p95Ms } = all.summary(minuteMs);
@@ -57,14 +58,21 @@ export function startHeartbeat(parts: HeartbeatParts): Heartbeat {
       queues: samples.map((sample) => ({ ...sample, ...latencyOf(byQueue.get(sample.queue)) })),
     });
   };
+  const sayAll = async (): Promise<void> => {
+    // What changes while it is being said is said again.
+    while (isWanted) {
+      isWanted = false;
+      await say();
+    }
+  };
   const beat = (): void => {
-    beating ??= say()
+    isWanted = true;
+    beating ??= sayAll()
       .catch(parts.onError)
       .finally(() => {
         beating = undefined;
       });
   };
-  beat();
   const timer = setInterval(beat, parts.everyMs ?? 10_000);
   return {
     beat,
