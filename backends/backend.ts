@@ -4,6 +4,7 @@
  */
 import type { JobsOptions, Processor, Queue, QueueEvents, Job as StoredJob, Worker } from 'bullmq';
 import type { TagStore, Turn } from './fairness.ts';
+import type { JobScanner } from './find.ts';
 import type { OpenLimiter } from './limiter.ts';
 
 export interface Capabilities {
@@ -67,6 +68,15 @@ export interface NewJob {
   readonly options: JobsOptions;
   /** On a queue that is shared fairly: what the job takes of it. The store makes a tag of it, BullMQ's `priority`. */
   readonly turn?: Turn;
+}
+
+/** What becomes of a stored job; what is left out stays. */
+export interface Rewrite {
+  /** As the caller read it before it saw that the job waits. */
+  readonly attemptsStarted: number;
+  /** The payload as JSON text. */
+  readonly json?: string;
+  readonly facts?: JobFacts;
 }
 
 export interface WorkerTuning {
@@ -148,6 +158,11 @@ export interface Backend {
   ): { readonly worker: Worker; readonly watch: ClaimWatch };
   /** One `QueueEvents` per queue and process, shared by all readers. */
   events(name: string): QueueEvents;
+  /**
+   * Gives a job that waits another payload or other facts. False, and nothing is changed, when it does not wait or was
+   * claimed since `attemptsStarted` was read.
+   */
+  rewrite(queue: string, id: string, change: Rewrite): Promise<boolean>;
   /** Gives an active job back unfinished: no attempt spent, at the head of its queue. The processor then throws `WaitingError`. */
   handBack(job: StoredJob, token: string): Promise<void>;
   readonly records: RecordStore;
@@ -159,6 +174,8 @@ export interface Backend {
   fullness(): Promise<number | undefined>;
   readonly control: ControlChannel;
   readonly failed: FailedReader;
+  /** Lists of jobs, as `findJobs` reads them. */
+  readonly scanner: JobScanner;
   /** What another thread needs to renew leases over a connection of its own (`openLeaseRenewer`); structured-clonable. */
   readonly leaseConnection: LeaseConnection;
   /** What this store needs swept from time to time; for the keeper. */

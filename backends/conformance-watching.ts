@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { type Job as StoredJob, UnrecoverableError } from 'bullmq';
 import { expect } from 'vitest';
 import { gate, type Register, type Stage, until } from './conformance-stage.ts';
-import { findJobs } from './find.ts';
 import { retentionChores } from './retention.ts';
 
 export function watchingTests(stage: Stage, register: Register): void {
@@ -89,34 +88,6 @@ function eventTests(stage: Stage, register: Register): void {
     const stored: StoredJob | undefined = await stage.first.queue(name).getJob('x_1');
     expect(stored?.progress).toEqual({ percent: 50 });
     expect(await stage.first.queue(name).getJobLogs('x_1')).toEqual({ logs: ['first', 'second'], count: 2 });
-  });
-
-  register('lists jobs by state and tenant, page by page', async () => {
-    const queue = stage.first.queue(stage.queueName());
-    const tenants = ['acme', 'other'];
-    await queue.addBulk(
-      Array.from({ length: 30 }, (_, index) => ({
-        name: 'x',
-        data: {},
-        opts: {
-          jobId: `x_${String(index).padStart(2, '0')}`,
-          jobfleet: { tenant: tenants[index % 2], v: 1 },
-          ...(index < 6 ? { delay: 60_000 } : index < 12 ? { priority: 5 } : {}),
-        },
-      })),
-    );
-    const found: [string, string | undefined][] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await findJobs(queue, { tenant: 'acme' }, { limit: 4, ...(cursor === undefined ? {} : { cursor }) });
-      found.push(...page.jobs.map(({ state, job }): [string, string | undefined] => [state, job.id]));
-      expect(page.complete).toBe(true);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-    expect(found).toHaveLength(15);
-    expect(new Set(found.map(([, id]) => id)).size).toBe(15);
-    expect(found.filter(([state]) => state === 'delayed')).toHaveLength(3);
-    expect(found.filter(([state]) => state === 'waiting')).toHaveLength(12);
   });
 
   register('notes that the store answered, and wakes an idle worker at once', async () => {

@@ -5,6 +5,7 @@
 import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
 import type { Backend } from './backend.ts';
 import { deadLetterTests } from './conformance-dead-letters.ts';
+import { editTests } from './conformance-edit.ts';
 import { fairnessTests } from './conformance-fairness.ts';
 import { fleetTests } from './conformance-fleet.ts';
 import { jobTests } from './conformance-jobs.ts';
@@ -13,6 +14,7 @@ import { limitTests } from './conformance-limits.ts';
 import { propertyTests } from './conformance-properties.ts';
 import { recordTests } from './conformance-records.ts';
 import { scheduleTests } from './conformance-schedules.ts';
+import { searchTests } from './conformance-search.ts';
 import { createStage, type Register } from './conformance-stage.ts';
 import { watchingTests } from './conformance-watching.ts';
 
@@ -39,6 +41,8 @@ export function conformance(
       else test.skip(`${title} (skipped: ${reason})`);
     };
     jobTests(stage, register);
+    editTests(stage, register);
+    searchTests(stage, register);
     watchingTests(stage, register);
     propertyTests(stage, register, { heavy: options.heavy ?? false });
     leaseTests(stage, register);

@@ -14,6 +14,8 @@ import { judgePostgres, viewPostgres } from './postgres-findings.ts';
 import { isLost, openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
+import { postgresRewrite } from './rewrite-postgres.ts';
+import { postgresScanner } from './search-postgres.ts';
 import { BackendError, errorCode, errorText, reportOnce, shownUrl } from './unreachable.ts';
 import { claimInTurn, gatherMetrics, sweepToHead } from './watched.ts';
 
@@ -60,6 +62,8 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
     // A full disk is the operator's to watch; PostgreSQL does not know of it before it is there.
     fullness: async () => undefined,
     control,
+    rewrite: postgresRewrite(pool),
+    scanner: postgresScanner(pool),
     failed: postgresFailed(pool),
     leaseConnection: { kind: 'postgres', url, schema: 'bullmq' },
     chores: [{ name: 'expired records', everyMs: 60_000, run: async () => void (await sweepRecords(pool, 10_000)) }],

@@ -14,6 +14,9 @@ import { explainRedis } from './redis-explain.ts';
 import { judgeRedis, viewRedis } from './redis-findings.ts';
 import { closeLimitMs, hangUp, openLines, orAfter } from './redis-lines.ts';
 import { parseRedisUrl } from './redis-url.ts';
+import { redisRewrite } from './rewrite-redis.ts';
+import { redisScanner } from './search-redis.ts';
+import { indexTenants, tenantSweep } from './tenant-index.ts';
 import { reportOnce } from './unreachable.ts';
 import { fullness } from './when-full.ts';
 
@@ -50,7 +53,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   };
   return {
     ...classes,
-    ...addInTurn(classes, tags),
+    ...addInTurn(indexTenants(classes, client), tags),
     kind: 'redis',
     capabilities: form === 'cluster' ? { ...capabilities.redis, flows: false } : capabilities.redis,
     // Head of the queue.
@@ -62,9 +65,17 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     limiter: redisLimiters(client),
     fullness: () => fullness(client),
     control,
+    rewrite: redisRewrite(client, (queue) => queuePrefix(form, queue)),
+    scanner: redisScanner(client, (queue) => queuePrefix(form, queue)),
     failed: redisFailed(client, (queue) => queuePrefix(form, queue)),
     leaseConnection: { kind: 'redis', url },
-    chores: [],
+    chores: [
+      tenantSweep(
+        client,
+        (queue) => queuePrefix(form, queue),
+        () => askTime(client),
+      ),
+    ],
     now: () => askTime(client),
     async ping() {
       try {

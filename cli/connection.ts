@@ -17,7 +17,7 @@ export interface Connection {
   /** Throws `CliError` with the server's own sentence for every answer that is not 2xx. */
   readonly call: <S extends z.ZodType>(
     answer: S,
-    method: 'GET' | 'POST' | 'DELETE',
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
     path: string,
     body?: unknown,
     headers?: Record<string, string>,

@@ -89,17 +89,29 @@ function jobCommands(program: Command): void {
       ),
     )
     .action(async (type: string, flags: object) => (await import('./enqueue.ts')).enqueue(type, flags));
-  const jobs = program.command('jobs').description('look at jobs and cancel them');
+  const jobs = program.command('jobs').description('look for jobs, edit and cancel them');
   remote(jobs.command('list', { isDefault: true }))
     .description('newest first')
     .option('--queue <name>', 'one job type')
     .option('--status <state>', 'waiting, delayed, active, completed, failed')
+    .option('--tenant <name>', 'on whose behalf')
+    .option('--code <code>', 'of the last failure')
+    .option('--text <text>', 'part of the payload, the id or the last failure')
+    .option('--from <time>', 'accepted at or after; RFC 3339')
+    .option('--to <time>', 'accepted at or before')
     .option('--limit <n>', '1 to 100 (default 20)')
     .option('--cursor <cursor>', 'go on where the last page ended')
     .action(async (flags: object) => (await import('./jobs.ts')).listJobs(flags));
   remote(jobs.command('show <id>'))
     .description('one job with its result, error and links')
     .action(async (id: string, flags: object) => (await import('./jobs.ts')).showJob(id, flags));
+  remote(jobs.command('edit <id>'))
+    .description('change a job that waits')
+    .option('--patch <json>', 'JSON Merge Patch for its payload')
+    .option('--payload <json>', 'its whole payload')
+    .option('--delay <seconds>', 'start so long from now; 0: at once')
+    .option('--level <level>', 'high, normal or low')
+    .action(async (id: string, flags: object) => (await import('./jobs.ts')).editJob(id, flags));
   remote(jobs.command('cancel <id>'))
     .description('cancel a queued or running job')
     .action(async (id: string, flags: object) => (await import('./jobs.ts')).cancelJob(id, flags));

@@ -17,6 +17,7 @@ import { inlineLimitBytes, offloadedLimitBytes } from '../runtime/payload-object
 import { type AcceptParts, accept, none, prepare } from './accept.ts';
 import { acceptMany } from './accept-many.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
+import { editJob, type JobChange } from './edit.ts';
 import { unknownType } from './errors.ts';
 import { openGate } from './gate.ts';
 import { createIds } from './ids.ts';
@@ -24,6 +25,7 @@ import { type JobStatus, readStatus } from './job-status.ts';
 import { prepareMany } from './prepare-many.ts';
 import { storedId, typeOf } from './stored-id.ts';
 
+export type { JobChange } from './edit.ts';
 export { LimitedError, ProducerError } from './errors.ts';
 export type { JobStatus } from './job-status.ts';
 
@@ -72,6 +74,11 @@ export interface Client {
   readonly enqueueBatch: (items: readonly NamedItem[], entrance?: Entrance) => Promise<Enqueued[]>;
   /** Undefined for an unknown or foreign id. Without `tenant` every job is seen. */
   readonly status: (id: string, tenant?: string) => Promise<JobStatus | undefined>;
+  /**
+   * Changes a job that waits, and answers how it stands then; undefined for an unknown or foreign id. Throws
+   * `ProducerError`: `INVALID`, `TOO_LARGE`, or `CONFLICT` when it does not wait (any more); then nothing was changed.
+   */
+  readonly edit: <J extends Job>(id: string, change: JobChange<J>, tenant?: string) => Promise<JobStatus | undefined>;
   /** Undefined for an unknown or foreign id. */
   readonly cancel: (id: string, tenant?: string) => Promise<CancelAnswer | undefined>;
 }
@@ -140,6 +147,13 @@ export function createClient(parts: ClientParts): Client {
     enqueueNamed,
     enqueueBatch: (items, entrance) => enqueueAll(inlineLimitBytes, items, entrance),
     status,
+    edit: async (id, change, tenant) => {
+      const found = await status(id, tenant);
+      const type = found === undefined ? undefined : registry.jobs.get(found.queue);
+      if (type === undefined) return undefined;
+      await editJob(backend, type, await storedId(backend, type.name, id), change, now);
+      return status(id, tenant);
+    },
     cancel: async (id, tenant) => {
       const found = await status(id, tenant);
       return found === undefined

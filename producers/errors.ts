@@ -4,7 +4,7 @@ import type { Taken } from '../backends/limiter.ts';
 
 /** Every code of the API and the client: its HTTP status, its title, and what to do. */
 export const producerCodes = {
-  CONFLICT: { status: 409, title: 'Conflict', help: 'The job has ended, or a newer one took its place.' },
+  CONFLICT: { status: 409, title: 'Conflict', help: 'The job runs, has ended, or a newer one took its place.' },
   FORBIDDEN: { status: 403, title: 'Forbidden', help: 'The key lacks the scope for this route.' },
   IDEMPOTENCY_MISMATCH: {
     status: 422,

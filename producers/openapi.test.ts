@@ -17,10 +17,11 @@ const operation = z.looseObject({
   parameters: z.array(z.looseObject({ name: z.string(), in: z.string() })),
   responses: z.record(z.string(), z.looseObject({ description: z.string().min(1) })),
 });
+const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
 const shape = z.looseObject({
   openapi: z.literal('3.1.0'),
   info: z.object({ title: z.string(), version: z.string(), description: z.string(), license: z.unknown() }),
-  paths: z.record(z.string().startsWith('/'), z.partialRecord(z.enum(['get', 'post', 'put', 'delete']), operation)),
+  paths: z.record(z.string().startsWith('/'), z.partialRecord(z.enum(methods), operation)),
   components: z.object({
     schemas: z.record(z.string().regex(/^[A-Za-z0-9._-]+$/), z.looseObject({})),
     securitySchemes: z.unknown(),
@@ -39,9 +40,9 @@ test('is an OpenAPI 3.1 document in which every reference resolves and every ope
   expect(
     references.filter((ref) => document.components.schemas[ref.replace('#/components/schemas/', '')] === undefined),
   ).toEqual([]);
-  for (const [path, methods] of Object.entries(document.paths)) {
+  for (const [path, operations] of Object.entries(document.paths)) {
     const placeholders = [...path.matchAll(/\{([^}]+)\}/g)].map(([, name]) => name);
-    for (const one of Object.values(methods)) {
+    for (const one of Object.values(operations)) {
       const declared = one?.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name);
       expect(declared).toEqual(placeholders);
     }
@@ -82,8 +83,8 @@ test('lists each job type once, with its aliases, payload and file fields', asyn
 
 test('every documented route exists, and asks for a key unless it says otherwise', async () => {
   const document = shape.parse(JSON.parse(text));
-  for (const [path, methods] of Object.entries(document.paths)) {
-    for (const [method, one] of Object.entries(methods)) {
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const [method, one] of Object.entries(operations)) {
       const address = path.replaceAll(/\{[^}]+\}/g, 'x');
       const answer = await fetch(api.url + address, { method: method.toUpperCase() });
       const isOpen = JSON.stringify(one?.['security']) === '[]';

@@ -106,7 +106,7 @@ function answer([status, described]: [string, Route['answers'][number]]): [strin
 function refusals(route: Route): JsonSchema {
   const codes: ProducerCode[] = ['INVALID', 'NOT_FOUND', 'TIMEOUT', 'TOO_LARGE', 'LIMITED', 'INTERNAL', 'UNAVAILABLE'];
   if (route.scope !== 'none') codes.push('UNAUTHENTICATED', 'FORBIDDEN');
-  if (route.method === 'POST' || route.method === 'PUT') codes.push('UNSUPPORTED_MEDIA_TYPE');
+  if (['POST', 'PUT', 'PATCH'].includes(route.method)) codes.push('UNSUPPORTED_MEDIA_TYPE');
   if (route.operationId === 'enqueueJob') codes.push('IDEMPOTENCY_MISMATCH');
   if (route.operationId === 'getObject') codes.push('RANGE');
   const entries = codes.map((code): [string, JsonSchema] => {

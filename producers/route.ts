@@ -41,7 +41,7 @@ interface Described {
 }
 
 interface Facts {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** As OpenAPI writes it: `/v1/jobs/{id}`; a last part `{path*}` takes the rest of the address. */
   readonly path: string;
   /** Unique; client generators make it a method's name. */

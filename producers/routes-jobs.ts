@@ -1,10 +1,12 @@
-/** `/v1/jobs`: list, show, cancel. */
+/** `/v1/jobs`: list, show, edit, cancel. */
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
-import { findJobs, foundStates } from '../backends/find.ts';
+import { findJobs, foundStates, type JobFilter } from '../backends/find.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
+import { tenantRule } from './accept.ts';
 import type { Client } from './client.ts';
+import { jobChange } from './edit.ts';
 import { ProducerError, unknownType } from './errors.ts';
 import { describeJob, interruptionsOf, type JobStatus, runKey } from './job-status.ts';
 import { visibleTenant } from './login.ts';
@@ -46,18 +48,35 @@ const jobAnswer = summaryAnswer.extend({
 const linksOf = (id: string) => ({ self: `/v1/jobs/${id}` });
 
 export function jobRoutes(parts: JobRouteParts): Route[] {
-  return [listRoute(parts), showRoute(parts), cancelRoute(parts)];
+  return [listRoute(parts), showRoute(parts), editRoute(parts), cancelRoute(parts)];
 }
 
+const time = z.iso.datetime({ offset: true });
 const listQuery = z.strictObject({
   queue: z.string().max(64).optional().describe('Name or alias of a job type; default: all.'),
   status: z.enum(foundStates).optional(),
+  tenant: z
+    .string()
+    .regex(tenantRule, 'expected a tenant')
+    .optional()
+    .describe('For keys that see more than their own.'),
+  code: z.string().min(1).max(64).optional().describe('Of the last failure: HTTP_503.'),
+  text: z
+    .string()
+    .min(2)
+    .max(200)
+    .optional()
+    .describe(
+      'Part of a value in the payload, of the id or of the last failure. On Redis in the newest 10,000 of a state.',
+    ),
+  from: time.optional().describe('Accepted at or after; RFC 3339.'),
+  to: time.optional(),
   limit: z
     .string()
     .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
     .default('20')
     .describe('1 to 100, default 20.'),
-  cursor: z.string().min(1).max(200).optional().describe('From the page before.'),
+  cursor: z.string().min(1).max(400).optional().describe('From the page before.'),
 });
 
 function listRoute({ backend, registry }: JobRouteParts): Route {
@@ -65,7 +84,7 @@ function listRoute({ backend, registry }: JobRouteParts): Route {
     method: 'GET',
     path: '/v1/jobs',
     operationId: 'listJobs',
-    summary: 'List jobs, page by page: by queue, then by state, the newest first.',
+    summary: 'List and search jobs, page by page: by queue, then by state, or with a tenant by time, the newest first.',
     tag: 'jobs',
     scope: 'jobs',
     params: nothing,
@@ -73,21 +92,36 @@ function listRoute({ backend, registry }: JobRouteParts): Route {
     body: noBody,
     answers: {
       200: {
-        description: '`complete` is false when the page ended early because too many jobs had to be looked at.',
+        description:
+          '`complete` is false when the page ended early because too many jobs had to be looked at (the cursor goes on), or a text was looked for in a part only.',
         schema: z.object({ items: z.array(summaryAnswer), cursor: z.string().nullable(), complete: z.boolean() }),
       },
     },
     handle: async ({ query, credential }) => {
       const queues = queuesOf(registry, query.queue);
-      const tenant = visibleTenant(credential);
-      const filter = {
-        ...(query.status === undefined ? {} : { states: [query.status] }),
-        ...(tenant === undefined ? {} : { tenant }),
-      };
+      const filter = filterOf(query, visibleTenant(credential));
       const page = await listPage(backend, queues, filter, Number(query.limit), query.cursor);
       return { status: 200, body: { ...page, items: page.items.map(summaryOf) } };
     },
   });
+}
+
+/** What is asked for, inside what the caller may see. */
+function filterOf(
+  { status, tenant, code, text, from, to }: z.output<typeof listQuery>,
+  own: string | undefined,
+): JobFilter {
+  if (own !== undefined && tenant !== undefined && tenant !== own)
+    throw new ProducerError('FORBIDDEN', 'This key sees the jobs of its own tenant only.');
+  const seen = own ?? tenant;
+  return {
+    ...(status === undefined ? {} : { states: [status] }),
+    ...(seen === undefined ? {} : { tenant: seen }),
+    ...(code === undefined ? {} : { code }),
+    ...(text === undefined ? {} : { text }),
+    ...(from === undefined ? {} : { from: Date.parse(from) }),
+    ...(to === undefined ? {} : { to: Date.parse(to) }),
+  };
 }
 
 function queuesOf(registry: Registry, named: string | undefined): string[] {
@@ -101,7 +135,7 @@ function queuesOf(registry: Registry, named: string | undefined): string[] {
 async function listPage(
   backend: Backend,
   queues: readonly string[],
-  filter: Parameters<typeof findJobs>[1],
+  filter: JobFilter,
   limit: number,
   cursor: string | undefined,
 ) {
@@ -110,7 +144,7 @@ async function listPage(
   while (items.length < limit) {
     const queue = queues[index];
     if (queue === undefined) return { items, cursor: null, complete: true };
-    const page = await findJobs(backend.queue(queue), filter, {
+    const page = await findJobs(backend, queue, filter, {
       limit: limit - items.length,
       ...(inner === undefined ? {} : { cursor: inner }),
     }).catch(refuseCursor);
@@ -158,6 +192,29 @@ function showRoute({ client, objects, links }: JobRouteParts): Route {
       if (job === undefined) throw notFound();
       const files = await filesOf(job, objects, links, baseUrl);
       return { status: 200, body: { ...summaryOf(job), result: job.result, files } };
+    },
+  });
+}
+
+function editRoute({ client }: JobRouteParts): Route {
+  return defineRoute({
+    method: 'PATCH',
+    path: '/v1/jobs/{id}',
+    operationId: 'editJob',
+    summary: 'Change a job that waits: its payload, its delay, its level.',
+    tag: 'jobs',
+    scope: 'jobs',
+    params: jobId,
+    query: nothing,
+    body: jobChange,
+    answers: {
+      200: { description: 'The job as it is now.', schema: summaryAnswer },
+      409: { description: 'A worker has taken it, or it has ended; nothing was changed.' },
+    },
+    handle: async ({ params: { id }, body, credential }) => {
+      const edited = await client.edit(id, body, visibleTenant(credential));
+      if (edited === undefined) throw notFound();
+      return { status: 200, body: summaryOf(edited) };
     },
   });
 }
