@@ -83,8 +83,15 @@ function watchPrimary(address: RedisAddress, lines: () => readonly RedisClient[]
 }
 
 export async function hangUp(client: RedisClient): Promise<void> {
-  if (client.status === 'ready') await orAfter(closeLimitMs, client.quit());
-  client.disconnect();
+  if (client.status === 'ready') {
+    const ended = new Promise<void>((resolve) => void client.once('end', () => resolve()));
+    await orAfter(
+      closeLimitMs,
+      client.quit().then(() => ended),
+    );
+  }
+  // Not on a connection that has ended: ioredis would keep the process alive for its close for 2 s more.
+  if (client.status !== 'end') client.disconnect();
 }
 
 /** BullMQ waits for its connections to end politely, which one to a lost Redis never does. */

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { type Job as StoredJob, UnrecoverableError } from 'bullmq';
@@ -28,6 +29,19 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis alone', () =
     const loaded = Object.keys(createRequire(import.meta.url).cache);
     expect(loaded.filter((path) => path.endsWith('/ioredis/built/Redis.js'))).toHaveLength(1);
     expect(loaded.filter((path) => path.includes('/node_modules/pg/'))).toEqual([]);
+  });
+
+  it('keeps no process alive once it is closed', () => {
+    const code = `
+      import { openBackend } from ${JSON.stringify(new URL('open.ts', import.meta.url).href)};
+      const backend = await openBackend('${server.url}/1', { onError: console.error });
+      await backend.queue('closing').count();
+      await backend.close();
+      setImmediate(() => console.log(process.getActiveResourcesInfo().includes('Timeout')));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+      encoding: 'utf8',
+    });
+    expect({ isKept: stdout.trim(), stderr }).toEqual({ isKept: 'false', stderr: '' });
   });
 
   it('reads a job whose payload is not JSON', async () => {
