@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   title:
     'children: heap, memory, process, output and disk bombs, SIGKILL, abort, exit, SIGSTOP, spin, beside innocents',
   stores: ['redis', 'postgres', 'embedded'],
-  load: { type: 'caged', rate: 5, most: 100, ms: [20, 40], special: { every: 10, act: 'bomb', isBad: true } },
+  load: { type: 'caged', rate: 8, most: 60, ms: [20, 40], special: { every: 5, act: 'bomb', isBad: true } },
   workers: 2,
   concurrency: 3,
   withoutStock: 'a forked processor that spins keeps its slot for ever (B11): a run would not end',

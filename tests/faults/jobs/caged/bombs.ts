@@ -41,6 +41,6 @@ const bombs: readonly ((folder: string) => unknown)[] = [
 ];
 
 export async function explode(n: number, folder: string): Promise<void> {
-  await bombs[Math.floor(n / 10) % bombs.length]?.(folder);
+  await bombs[Math.floor(n / 5) % bombs.length]?.(folder);
   await never;
 }

@@ -3,7 +3,7 @@ import { defineJob } from '../../../../jobs/define.ts';
 
 export default defineJob({
   name: 'caged',
-  summary: 'One job of the fault harness that runs in a child: every tenth is a bomb.',
+  summary: 'One job of the fault harness that runs in a child: every fifth is a bomb.',
   payload: z.strictObject({
     key: z.string(),
     act: z.enum(['work', 'bomb']),
