@@ -30,7 +30,7 @@ const lines: Record<string, unknown>[] = [];
 const storeErrors: Error[] = [];
 const metrics = createMetrics();
 
-async function startFleet(env: Record<string, string> = {}): Promise<Fleet> {
+async function startFleet(env: Record<string, string> = {}, store: Backend = backend): Promise<Fleet> {
   const destination = new Writable({
     write(chunk, _encoding, done) {
       for (const line of String(chunk).split('\n').filter(Boolean)) lines.push(JSON.parse(line));
@@ -39,7 +39,7 @@ async function startFleet(env: Record<string, string> = {}): Promise<Fleet> {
   });
   return startWorkers({
     registry,
-    backend,
+    backend: store,
     client,
     objects,
     log: createLog({ name: 'worker', destination }),
@@ -188,5 +188,25 @@ describe('a fleet that stops', () => {
       expect(await client.status(id)).toMatchObject({ interruptions: 1 });
       await client.cancel(id);
     }
+  });
+
+  it('frees a job before it writes down why: the platform may kill at any moment', async () => {
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const get: Backend['records']['get'] = async (keys) => {
+      if (keys.some((key) => key.startsWith('run:'))) await gate;
+      return backend.records.get(keys);
+    };
+    const fleet = await startFleet({}, { ...backend, records: { ...backend.records, get } });
+    const { id } = await client.enqueue(acting, { act: 'wait' });
+    await started(id);
+    const stopped = fleet.stop(1_000);
+    await expect.poll(async () => (await client.status(id))?.status).not.toBe('active');
+    open();
+    expect(await stopped).toEqual({ handedBack: 1 });
+    expect(await client.status(id)).toMatchObject({ interruptions: 1 });
+    await client.cancel(id);
   });
 });

@@ -194,8 +194,7 @@ async function bookFailure(
       throw new DelayedError();
     case 'interrupted':
       if (outcome.cause === 'lease') throw await lostLease(claim, parts);
-      await noteInterruption(claim, 'deploy', parts);
-      return handBack(stored, token, claim, parts);
+      return interrupted(stored, token, claim, parts);
     case 'cancelled':
       // Removed in the step that ends it; its record answers for 24 hours.
       stored.opts.removeOnFail = true;
@@ -204,6 +203,16 @@ async function bookFailure(
     case 'dead':
       await prepareFailure(stored, claim);
       throw new AttemptFailed(ended);
+  }
+}
+
+/** Both at once: the job must be free before the platform kills, and what is written about it is for people. */
+async function interrupted(stored: StoredJob, token: string, claim: Claim, parts: QueueParts): Promise<never> {
+  const noted = noteInterruption(claim, 'deploy', parts);
+  try {
+    return await handBack(stored, token, claim, parts);
+  } finally {
+    await noted;
   }
 }
 
