@@ -2,7 +2,7 @@
 
 export type State = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled' | 'discarded';
 
-export interface ModelJob {
+interface ModelJob {
   state: State;
   /** The fence: claims so far, of all runs. */
   claims: number;
