@@ -68,11 +68,11 @@ export interface DeadLetters {
   inspect(queue: string, id: string): Promise<DeadLetterDetail | undefined>;
   /** Puts one back to work: same id, fresh attempts, the fence goes on. Each dead letter goes at most once, whoever asks. */
   redrive(queue: string, id: string, options?: RedriveOptions): Promise<Redriven>;
-  /** The oldest first, at most 1,000 a call. */
+  /** The oldest first, at most 1,000 a call and as many as fit into 0.7 s. */
   redriveMany(filter: DeadLetterFilter, options?: RedriveOptions): Promise<BulkReport>;
   /** Deletes one for good; false when it is no dead letter (any more). */
   discard(queue: string, id: string): Promise<boolean>;
-  /** The oldest first, at most 1,000 a call. */
+  /** The oldest first, at most 1,000 a call and as many as fit into 0.7 s. */
   discardMany(filter: DeadLetterFilter, options?: { readonly dryRun?: boolean }): Promise<BulkReport>;
 }
 
@@ -84,6 +84,8 @@ export interface DeadLetterParts extends Omit<RedriveParts, 'now'> {
 
 const perCall = 1_000;
 const atOnce = 20;
+/** Longer than this no call goes on: the caller sees what was done, and calls again. */
+const pageMs = 700;
 /** Longer than a redrive may take. */
 const claimMs = 30_000;
 
@@ -111,17 +113,17 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     redrive,
     async redriveMany(filter, options) {
       const { letters, complete } = await find(filter);
-      const answers = await inGroups(oldest(letters), ({ queue, id }) => redrive(queue, id, options));
+      const answers = await inGroups(oldest(letters), ({ queue, id }) => redrive(queue, id, options), pageMs);
       const refused = answers.filter((answer) => answer.state === 'refused');
-      return report(letters, complete, answers.length - refused.length, refused);
+      const isAll = complete && answers.length === letters.length;
+      return report(letters, isAll, answers.length - refused.length, refused);
     },
     discard,
     async discardMany(filter, { dryRun = false } = {}) {
       const { letters, complete } = await find(filter);
-      const gone = await inGroups(oldest(letters), ({ queue, id }) =>
-        dryRun ? Promise.resolve(true) : discard(queue, id),
-      );
-      return report(letters, complete, gone.filter(Boolean).length, []);
+      const work = ({ queue, id }: DeadLetter) => (dryRun ? Promise.resolve(true) : discard(queue, id));
+      const gone = await inGroups(oldest(letters), work, pageMs);
+      return report(letters, complete && gone.length === letters.length, gone.filter(Boolean).length, []);
     },
   };
 }
@@ -175,12 +177,15 @@ function report(
   done: number,
   refused: readonly Refused[],
 ): BulkReport {
-  return { matched: letters.length, done, refused, complete: complete && letters.length <= perCall };
+  return { matched: letters.length, done, refused, complete };
 }
 
-async function inGroups<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+/** As many as fit into the time, one group at least. */
+async function inGroups<T, R>(items: readonly T[], work: (item: T) => Promise<R>, forMs: number): Promise<R[]> {
   const results: R[] = [];
+  const endsAt = performance.now() + forMs;
   for (let start = 0; start < items.length; start += atOnce) {
+    if (start > 0 && performance.now() > endsAt) break;
     results.push(...(await Promise.all(items.slice(start, start + atOnce).map(work))));
   }
   return results;

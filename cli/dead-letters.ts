@@ -38,7 +38,8 @@ const letters = z.object({
 const counted = z.looseObject({
   matched: z.number(),
   done: z.number(),
-  refused: z.array(z.object({ id: z.string(), reason: z.string() })).optional(),
+  refused: z.array(z.object({ id: z.string(), reason: z.string() })).default([]),
+  complete: z.boolean().default(true),
 });
 
 export async function listDeadLetters(
@@ -101,9 +102,22 @@ async function change(
     return;
   }
   await confirm(sentence(plan.matched), flags.yes === true);
-  const answer = await server.call(counted, 'POST', `/v1/dead-letters/${verb}`, { filter, dryRun: false });
+  const answer = await pageByPage(() =>
+    server.call(counted, 'POST', `/v1/dead-letters/${verb}`, { filter, dryRun: false }),
+  );
   print(flags.json === true, answer, (it) => {
-    const refused = (it.refused ?? []).map((one) => `\n  ${one.id}: ${one.reason}`).join('');
+    const refused = it.refused.map((one) => `\n  ${one.id}: ${one.reason}`).join('');
     return `${it.done} of ${it.matched} ${verb === 'redrive' ? 'redriven' : 'discarded'}.${refused}`;
   });
+}
+
+/** A call ends after a while; the next one takes up the rest. What fails again meanwhile is not taken up. */
+async function pageByPage(call: () => Promise<z.output<typeof counted>>): Promise<z.output<typeof counted>> {
+  const first = await call();
+  let all = first;
+  for (let last = first; !last.complete && last.done > 0 && all.done + all.refused.length < first.matched; ) {
+    last = await call();
+    all = { ...last, matched: first.matched, done: all.done + last.done, refused: [...all.refused, ...last.refused] };
+  }
+  return all;
 }

@@ -53,7 +53,9 @@ const report = z.object({
   matched: z.int(),
   done: z.int(),
   refused: z.array(z.object({ id: z.string(), queue: z.string(), reason: z.string(), message: z.string() })),
-  complete: z.boolean().describe('False when more matched than one call does: call again.'),
+  complete: z
+    .boolean()
+    .describe('False when more matched than one call does (1,000, or what fits into 0.7 s): call again.'),
 });
 
 export interface DeadLetterRouteParts {
