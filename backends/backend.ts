@@ -2,7 +2,7 @@
  * Where jobs are kept: the contract every store fulfils. `conformance.ts` runs it on all of them; what a store cannot
  * do stands in its capability row, as data, and a job type that needs it fails at boot.
  */
-import type { JobsOptions, Processor, Queue, QueueEvents, Job as StoredJob, Worker } from 'bullmq';
+import type { FlowProducer, JobsOptions, Processor, Queue, QueueEvents, Job as StoredJob, Worker } from 'bullmq';
 import type { TagStore, Turn } from './fairness.ts';
 import type { JobScanner } from './find.ts';
 import type { OpenLimiter } from './limiter.ts';
@@ -158,6 +158,11 @@ export interface Backend {
   ): { readonly worker: Worker; readonly watch: ClaimWatch };
   /** One `QueueEvents` per queue and process, shared by all readers. */
   events(name: string): QueueEvents;
+  /**
+   * Parents that wait for their children; the same object each time. A child that fails for good fails its parent unless
+   * it says otherwise. Throws `BACKEND_UNSUPPORTED` where the capability `flows` is false.
+   */
+  flows(): FlowProducer;
   /**
    * Gives a job that waits another payload or other facts. False, and nothing is changed, when it does not wait or was
    * claimed since `attemptsStarted` was read.

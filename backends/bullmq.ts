@@ -17,6 +17,7 @@ import {
   type WorkerOptions,
 } from 'bullmq';
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
+import { StoreFlows } from './flows.ts';
 import { tickAfter } from './ticks.ts';
 import { metricPoints, obeyClock, watchClaims } from './watched.ts';
 
@@ -90,7 +91,7 @@ class StoreWorker extends Worker {
 /** Events kept for readers that fell behind. */
 const streams = { events: { maxLen: 1_000 } };
 
-type Classes = Pick<Backend, 'add' | 'addMany' | 'queue' | 'worker' | 'events' | 'close'>;
+type Classes = Pick<Backend, 'add' | 'addMany' | 'queue' | 'worker' | 'events' | 'flows' | 'close'>;
 
 /** What `Job.asJSON` would make of a fresh job, without the job. */
 function freshJob(queue: Queue, { id, name, json, timestamp, options }: NewJob): JobJson {
@@ -120,6 +121,7 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
   const queues = new Map<string, Queue>();
   const readers = new Map<string, QueueEvents>();
   const workers = new Set<Worker>();
+  let flows: StoreFlows | undefined;
   const connection = {};
   const queueOf: Classes['queue'] = (name, defaults) => {
     const known = queues.get(name);
@@ -161,7 +163,18 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
       readers.set(name, reader);
       return reader;
     },
+    flows() {
+      if (flows !== undefined) return flows;
+      // A flow names its queues itself, and BullMQ says nothing of what it wants.
+      const forFlows: StoreFactory = (name, settings) => factory(name, settings, {});
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      flows = new StoreFlows({ connection }, forFlows as typeof factoryAsDefault);
+      flows.removeOnComplete = removeOnComplete;
+      flows.on('error', onError);
+      return flows;
+    },
     async close() {
+      await flows?.close();
       await Promise.all(Array.from(workers, (worker) => worker.close()));
       await Promise.all(Array.from(readers.values(), (reader) => reader.close()));
       await Promise.all(Array.from(queues.values(), (queue) => queue.close()));

@@ -8,6 +8,7 @@ import { deadLetterTests } from './conformance-dead-letters.ts';
 import { editTests } from './conformance-edit.ts';
 import { fairnessTests } from './conformance-fairness.ts';
 import { fleetTests } from './conformance-fleet.ts';
+import { flowTests } from './conformance-flows.ts';
 import { jobTests } from './conformance-jobs.ts';
 import { leaseTests } from './conformance-leases.ts';
 import { limitTests } from './conformance-limits.ts';
@@ -43,6 +44,7 @@ export function conformance(
     jobTests(stage, register);
     editTests(stage, register);
     searchTests(stage, register);
+    flowTests(stage, register);
     watchingTests(stage, register);
     propertyTests(stage, register, { heavy: options.heavy ?? false });
     leaseTests(stage, register);

@@ -17,7 +17,7 @@ import { parseRedisUrl } from './redis-url.ts';
 import { redisRewrite } from './rewrite-redis.ts';
 import { redisScanner } from './search-redis.ts';
 import { indexTenants, tenantSweep } from './tenant-index.ts';
-import { reportOnce } from './unreachable.ts';
+import { BackendError, reportOnce } from './unreachable.ts';
 import { fullness } from './when-full.ts';
 
 /** Completed jobs stay a day, at most 10,000 per queue. Age in seconds, as BullMQ wants it. */
@@ -54,6 +54,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   return {
     ...classes,
     ...addInTurn(indexTenants(classes, client), tags),
+    ...(form === 'cluster' ? { flows: refuseFlows } : {}),
     kind: 'redis',
     capabilities: form === 'cluster' ? { ...capabilities.redis, flows: false } : capabilities.redis,
     // Head of the queue.
@@ -92,4 +93,11 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
 async function askTime(client: RedisClient): Promise<number> {
   const [seconds, micros] = await client.time();
   return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+}
+
+function refuseFlows(): never {
+  throw new BackendError(
+    'BACKEND_UNSUPPORTED',
+    'Redis Cluster keeps no flows, because the queues of a parent and its children lie on different nodes; use a single Redis, Redis with Sentinels, or PostgreSQL for job types that need them',
+  );
 }
