@@ -18,7 +18,7 @@ import { jobsOf, openJobs } from './records.ts';
 import type { Side, SideSettings } from './side.ts';
 
 export async function openOurs(settings: SideSettings): Promise<Side> {
-  const log = createLog({ name: 'faults', pretty: false });
+  const log = createLog({ name: 'faults', pretty: false, destination: process.stderr });
   const backend = await openBackend(settings.url, { onError: (error) => log.error({ err: error }, 'store') });
   const registry = await loadRegistry(new URL('./jobs/', import.meta.url));
   const client = createClient({ backend, registry });
