@@ -112,17 +112,19 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     },
     redrive,
     async redriveMany(filter, options) {
+      const endsAt = performance.now() + pageMs;
       const { letters, complete } = await find(filter);
-      const answers = await inGroups(oldest(letters), ({ queue, id }) => redrive(queue, id, options), pageMs);
+      const answers = await inGroups(oldest(letters), ({ queue, id }) => redrive(queue, id, options), endsAt);
       const refused = answers.filter((answer) => answer.state === 'refused');
       const isAll = complete && answers.length === letters.length;
       return report(letters, isAll, answers.length - refused.length, refused);
     },
     discard,
     async discardMany(filter, { dryRun = false } = {}) {
+      const endsAt = performance.now() + pageMs;
       const { letters, complete } = await find(filter);
       const work = ({ queue, id }: DeadLetter) => (dryRun ? Promise.resolve(true) : discard(queue, id));
-      const gone = await inGroups(oldest(letters), work, pageMs);
+      const gone = await inGroups(oldest(letters), work, endsAt);
       return report(letters, complete && gone.length === letters.length, gone.filter(Boolean).length, []);
     },
   };
@@ -181,9 +183,8 @@ function report(
 }
 
 /** As many as fit into the time, one group at least. */
-async function inGroups<T, R>(items: readonly T[], work: (item: T) => Promise<R>, forMs: number): Promise<R[]> {
+async function inGroups<T, R>(items: readonly T[], work: (item: T) => Promise<R>, endsAt: number): Promise<R[]> {
   const results: R[] = [];
-  const endsAt = performance.now() + forMs;
   for (let start = 0; start < items.length; start += atOnce) {
     if (start > 0 && performance.now() > endsAt) break;
     results.push(...(await Promise.all(items.slice(start, start + atOnce).map(work))));
