@@ -12,6 +12,7 @@ import { flowTests } from './conformance-flows.ts';
 import { jobTests } from './conformance-jobs.ts';
 import { leaseTests } from './conformance-leases.ts';
 import { limitTests } from './conformance-limits.ts';
+import { observingTests } from './conformance-observing.ts';
 import { propertyTests } from './conformance-properties.ts';
 import { recordTests } from './conformance-records.ts';
 import { scheduleTests } from './conformance-schedules.ts';
@@ -45,6 +46,7 @@ export function conformance(
     editTests(stage, register);
     searchTests(stage, register);
     flowTests(stage, register);
+    observingTests(stage, register);
     watchingTests(stage, register);
     propertyTests(stage, register, { heavy: options.heavy ?? false });
     leaseTests(stage, register);

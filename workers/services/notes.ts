@@ -31,6 +31,8 @@ export function createNotes(sink: NoteSink, onError: (error: unknown) => void): 
   let lines = 0;
   let failed = false;
   const open = new Set<Promise<void>>();
+  // One after the other: PostgreSQL numbers the lines of a job and refuses one of two that come together.
+  let lastLine: Promise<unknown> = Promise.resolve();
 
   const send = (write: () => Promise<unknown>): void => {
     const sending: Promise<void> = write()
@@ -67,7 +69,11 @@ export function createNotes(sink: NoteSink, onError: (error: unknown) => void): 
       if (lines > logLinesKept) return;
       const line =
         lines === logLinesKept ? 'warn no more lines are kept for this attempt' : lineOf(level, message, facts);
-      send(() => sink.log(line));
+      const write = () => sink.log(line);
+      send(() => {
+        lastLine = lastLine.then(write, write);
+        return lastLine;
+      });
     },
     async flush() {
       sendProgress();
