@@ -93,9 +93,20 @@ const streams = { events: { maxLen: 1_000 } };
 
 type Classes = Pick<Backend, 'add' | 'addMany' | 'queue' | 'worker' | 'events' | 'flows' | 'close'>;
 
+const merged = new WeakMap<JobsOptions, { readonly defaults: JobsOptions | undefined; readonly opts: JobsOptions }>();
+
+/** Most jobs of a type come with one and the same options object: it is merged once, and known again where it is written. */
+function mergedOptions(queue: Queue, options: JobsOptions): JobsOptions {
+  const known = merged.get(options);
+  if (known !== undefined && known.defaults === queue.jobsOpts) return known.opts;
+  const opts = { ...queue.jobsOpts, ...options };
+  if (Object.isFrozen(options)) merged.set(options, { defaults: queue.jobsOpts, opts });
+  return opts;
+}
+
 /** What `Job.asJSON` would make of a fresh job, without the job. */
 function freshJob(queue: Queue, { id, name, json, timestamp, options }: NewJob): JobJson {
-  const opts: JobsOptions = { ...queue.jobsOpts, ...options };
+  const opts = mergedOptions(queue, options);
   return {
     id,
     name,

@@ -19,6 +19,8 @@ function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: J
   const { job, options, tenant, payload } = prepared;
   const key = job.uniqueKey?.(payload);
   const facts = factsOf(prepared);
+  if (key === undefined && facts === undefined && options.attempts === undefined && options.delayMs === undefined)
+    return usualOptions(job);
   return {
     attempts: options.attempts ?? job.policy.attempts,
     backoff: { type: 'policy' },
@@ -29,6 +31,18 @@ function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: J
       : { deduplication: { id: createHash('sha256').update(`${tenant}\n${key}`).digest('hex') } }),
     ...(facts === undefined ? {} : { jobfleet: facts }),
   };
+}
+
+const usual = new WeakMap<Prepared['job'], JobsOptions>();
+
+/** The same object every time: what is made of it on the way to the store is made once. */
+function usualOptions(job: Prepared['job']): JobsOptions {
+  let options = usual.get(job);
+  if (options === undefined) {
+    options = Object.freeze({ attempts: job.policy.attempts, backoff: Object.freeze({ type: 'policy' }) });
+    usual.set(job, options);
+  }
+  return options;
 }
 
 /** Undefined for a job of nobody that asks for nothing: the usual case. */
