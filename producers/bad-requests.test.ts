@@ -92,7 +92,9 @@ test('queries', async () => {
     '__proto__=1',
     '__proto__[x]=1',
     'constructor=1',
-    'tenant=acme',
+    'tenant=Not%20One',
+    'text=',
+    'from=yesterday',
     '%ff=1',
   ];
   expect(
