@@ -125,7 +125,7 @@ export interface RecordStore {
 /** A hint to every process of the fleet. Records hold the truth: a lost message costs the listeners' re-read interval, nothing else. */
 export interface ControlChannel {
   send(message: ControlMessage): Promise<void>;
-  /** Returns the way to stop listening. */
+  /** What this process sends afterwards it hears too. Returns the way to stop listening. */
   listen(listener: (message: ControlMessage) => void): () => void;
 }
 

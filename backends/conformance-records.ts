@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import type { ControlMessage } from './backend.ts';
 import { type Register, type Stage, until } from './conformance-stage.ts';
 import { startKeeper } from './keeper.ts';
+import { openBackend } from './open.ts';
 
 const day = 86_400_000;
 
@@ -105,6 +106,23 @@ export function recordTests(stage: Stage, register: Register): void {
     });
     expect(messages[0]).not.toContainEqual(last);
     stops[1]?.();
+  });
+
+  register('lets a process hear what it sends as soon as it listens', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const third = await openBackend(stage.first.leaseConnection.url, {
+        onError: (error) => stage.errors.push(error),
+      });
+      const message = { kind: 'cancel', queue: 'q', id: randomUUID() } as const;
+      const heard = new Promise<void>((resolve) => {
+        third.control.listen((got) => {
+          if (got.kind === 'cancel' && got.id === message.id) resolve();
+        });
+      });
+      await third.control.send(message);
+      await heard;
+      await third.close();
+    }
   });
 
   register('tells its time and answers a ping', async () => {

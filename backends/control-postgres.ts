@@ -15,6 +15,8 @@ export function postgresControl(
   const listeners = new Set<(message: ControlMessage) => void>();
   const stopped = new AbortController();
   let listening: Promise<void> | undefined;
+  /** Settles when this process hears the channel for the first time, or could not be made to. */
+  let hearing: Promise<void> | undefined;
   const deliver = (text: string | undefined) => {
     const message = parseControl(text ?? '');
     if (message === undefined) return;
@@ -22,11 +24,14 @@ export function postgresControl(
   };
   return {
     async send(message) {
+      await hearing;
       await pool.query('SELECT pg_notify($1, $2)', [channel, JSON.stringify(message)]);
     },
     listen(listener) {
       listeners.add(listener);
-      listening ??= stayConnected(url, deliver, stopped.signal, onError);
+      hearing ??= new Promise((resolve) => {
+        listening = stayConnected(url, { deliver, onTried: resolve }, stopped.signal, onError);
+      });
       return () => {
         listeners.delete(listener);
       };
@@ -38,14 +43,25 @@ export function postgresControl(
   };
 }
 
+interface Ears {
+  readonly deliver: (text: string | undefined) => void;
+  /** Called after every try to listen, also one that failed. */
+  readonly onTried: () => void;
+}
+
 async function stayConnected(
   url: string,
-  deliver: (text: string | undefined) => void,
+  { deliver, onTried }: Ears,
   signal: AbortSignal,
   onError: (error: Error) => void,
 ): Promise<void> {
   for (let failures = 0; !signal.aborted; failures += 1) {
-    const client = new Client({ connectionString: url, keepAlive: true, keepAliveInitialDelayMillis: 10_000 });
+    const client = new Client({
+      connectionString: url,
+      connectionTimeoutMillis: 5_000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    });
     client.on('notification', ({ payload }) => deliver(payload));
     // An error is followed by `end`, which the loop waits for.
     client.on('error', onError);
@@ -53,10 +69,12 @@ async function stayConnected(
       await client.connect();
       await client.query(`LISTEN ${channel}`);
       failures = 0;
+      onTried();
       await ended(client, signal);
     } catch (error) {
       onError(error instanceof Error ? error : new Error(String(error)));
     }
+    onTried();
     await client.end();
     if (!signal.aborted) await pause(Math.min(100 * 2 ** failures, 2_000), signal);
   }

@@ -13,6 +13,8 @@ export function redisControl(
   const channel = `jobfleet:${db}:control`;
   const listeners = new Set<(message: ControlMessage) => void>();
   let subscriber: RedisClient | undefined;
+  /** Settles when this process hears the channel, or could not be made to. */
+  let hearing: Promise<void> | undefined;
   const subscribe = () => {
     const opened = connect();
     opened.on('message', (_channel: string, text: string) => {
@@ -20,11 +22,18 @@ export function redisControl(
       if (message === undefined) return;
       for (const listener of listeners) listener(message);
     });
-    opened.subscribe(channel).catch(onError);
+    hearing = new Promise<void>((resolve) => {
+      opened.once('close', () => resolve());
+      opened
+        .subscribe(channel)
+        .catch(onError)
+        .finally(() => resolve());
+    });
     return opened;
   };
   return {
     async send(message) {
+      await hearing;
       await client.publish(channel, JSON.stringify(message));
     },
     listen(listener) {
