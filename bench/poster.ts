@@ -58,7 +58,13 @@ export async function run({ quick }: BenchOptions): Promise<Goal[]> {
     const seconds = source.durationSeconds ?? 31;
     const size = source.video?.display ?? { width: 1_920, height: 1_080 };
     const atSeconds = seconds / 2;
-    const poster = posterCommand(source, { atSeconds, size, canToneMap: false, output: join(folder, 'poster.jpg') });
+    const poster = posterCommand(source, {
+      atSeconds,
+      isKeyFrame: true,
+      size,
+      canToneMap: false,
+      output: join(folder, 'poster.jpg'),
+    });
     const late: Command = {
       before: [],
       input: source.path,

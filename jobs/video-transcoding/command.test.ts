@@ -32,7 +32,13 @@ describe('transcodeCommand', () => {
   it('puts whitelists and limits before the input', () => {
     for (const { before } of [
       transcodeCommand(encoding(pal)),
-      posterCommand(source, { atSeconds: 5, size: { width: 2, height: 2 }, canToneMap: true, output: '/job/p.jpg' }),
+      posterCommand(source, {
+        atSeconds: 5,
+        isKeyFrame: true,
+        size: { width: 2, height: 2 },
+        canToneMap: true,
+        output: '/job/p.jpg',
+      }),
     ]) {
       expect(after('-protocol_whitelist', before)).toBe('file');
       expect(after('-format_whitelist', before)).not.toMatch(/hls|dash|concat|sdp|image2|lavfi/);
