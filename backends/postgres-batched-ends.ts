@@ -33,7 +33,7 @@ export function batchPostgresEnds(backend: PostgresQueueBackend, pool: Pick<Pool
     const column = (index: number) => sorted.map((params) => params[index]);
     const [queue, , , , , , , , lease, now, worker, limit, window] = sorted.at(-1) ?? [];
     const values = [queue, column(1), column(2), column(3), column(4), lease, now, worker, limit, window];
-    const { rows } = await pool.query<Row>(statement, values);
+    const { rows } = await pool.query<Row>({ name: 'jobfleet-end', text: statement, values });
     const byEntry = new Map(rows.map((row) => [sorted[Number(row['ord']) - 1], row]));
     return batch.map((params) => {
       const row = byEntry.get(params);

@@ -2,13 +2,13 @@
 import { isPgPool, PostgresConnection, PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
 import { type Backend, type BackendKind, type BackendOptions, capabilities } from './backend.ts';
-import { batchAdds } from './batched-adds.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
 import { addInTurn } from './fairness.ts';
 import { postgresTags } from './fairness-postgres.ts';
 import { postgresLimiters } from './limiter.ts';
+import { batchPostgresAdds } from './postgres-batched-adds.ts';
 import { batchPostgresEnds } from './postgres-batched-ends.ts';
 import { judgePostgres, viewPostgres } from './postgres-findings.ts';
 import { isLost, openPool } from './postgres-pool.ts';
@@ -117,7 +117,7 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
     const listenName =
       wants.withBlockingConnection === true ? name : wants.blocking === true ? `${name}:qe` : undefined;
     const backend = new PostgresQueueBackend(connection, name, { ...options, connection: pool }, true, listenName);
-    if (listenName === undefined) batchAdds(backend);
+    if (listenName === undefined) batchPostgresAdds(backend, pool, name);
     if (wants.withBlockingConnection === true) {
       claimInTurn(backend);
       batchPostgresEnds(backend, pool, options.concurrency ?? 1);

@@ -3,8 +3,8 @@
  * its ids pushed by one command. What is stored is field by field what BullMQ's `addStandardJob` stores.
  */
 import { type JobJson, optsEncodeMap, type RedisQueueBackend } from 'bullmq';
-import { isPlain } from './batched-adds.ts';
 import { gather } from './gather.ts';
+import { isPlain } from './plain-job.ts';
 import { type ScriptLine, script } from './redis-script.ts';
 
 interface Add {
