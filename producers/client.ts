@@ -18,7 +18,7 @@ import { type AcceptParts, accept, none, prepare } from './accept.ts';
 import { acceptMany } from './accept-many.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
 import { editJob, type JobChange } from './edit.ts';
-import { unknownType } from './errors.ts';
+import { asRefusal, unknownType } from './errors.ts';
 import { openGate } from './gate.ts';
 import { createIds } from './ids.ts';
 import { type JobStatus, readStatus } from './job-status.ts';
@@ -106,11 +106,13 @@ export function createClient(parts: ClientParts): Client {
     if (job === undefined) throw unknownType(type, registry);
     const { route = job.name, onRate, ...rest }: EnqueueOptions & Entrance = options ?? none;
     at = now();
-    const answer = await accept(
-      prepare(job, newId(job.name), payload, options === undefined ? none : rest, at, '', limitBytes),
-      route,
-      onRate === undefined ? acceptParts : { ...acceptParts, onRate },
-    );
+    const prepared = prepare(job, newId(job.name), payload, options === undefined ? none : rest, at, '', limitBytes);
+    let answer: Enqueued;
+    try {
+      answer = await accept(prepared, route, onRate === undefined ? acceptParts : { ...acceptParts, onRate });
+    } catch (error) {
+      throw asRefusal(error);
+    }
     return answer.duplicate ? current(answer) : answer;
   };
   const enqueueAll = async (
@@ -120,7 +122,11 @@ export function createClient(parts: ClientParts): Client {
   ): Promise<Enqueued[]> => {
     at = now();
     const prepared = prepareMany(items, { registry, newId, now: at, limitBytes });
-    return acceptMany(prepared, ({ job }) => route ?? job.name, { ...acceptParts, onRate });
+    try {
+      return await acceptMany(prepared, ({ job }) => route ?? job.name, { ...acceptParts, onRate });
+    } catch (error) {
+      throw asRefusal(error);
+    }
   };
   // A fresh answer needs no look at the store; a duplicate's job may have gone on since.
   const current = async (answer: Enqueued): Promise<Enqueued> => {

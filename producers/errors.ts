@@ -82,6 +82,15 @@ export class LimitedError extends ProducerError {
   }
 }
 
+/** A burst may fill Redis between two looks at its memory: what it refuses then is the same refusal. Other errors stay. */
+export function asRefusal(error: unknown): unknown {
+  if (!(error instanceof Error && error.message.startsWith('OOM command not allowed'))) return error;
+  return new LimitedError('The store has used all of its memory; nothing is added until there is room.', {
+    status: 503,
+    retryAfterMs: 5_000,
+  });
+}
+
 export function unknownType(
   type: string,
   known: { readonly jobs: ReadonlyMap<string, unknown> },

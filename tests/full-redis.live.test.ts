@@ -39,7 +39,7 @@ async function addUntilRefused(stage: TenantStage, job: TestJob): Promise<{ stor
     try {
       await client.enqueueMany(job, items(100));
       // Slower than the second for which a client believes what it has seen.
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      await new Promise((resolve) => setTimeout(resolve, 100));
     } catch (refusal) {
       return { stored, refusal };
     }
