@@ -89,6 +89,12 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('an address of Redi
     await expect
       .poll(() => openBackend(cluster.url, { onError }).then((backend) => backend.close(), String), { timeout: 20_000 })
       .toBeUndefined();
+    // One node agrees before the others do, and the next test may ask any.
+    for (const each of cluster.nodes) {
+      await expect
+        .poll(async () => String(await each.command('CLUSTER', 'INFO')), { timeout: 20_000 })
+        .toContain('cluster_state:ok');
+    }
   });
 
   it('lets a user with the documented rights work in a Cluster, and names the right that lacks', async () => {
