@@ -135,7 +135,8 @@ it.each([
   });
   const [line]: unknown[] = await once(worker.stdout.setEncoding('utf8'), 'data');
   const folder = String(line).trim();
-  expect(processesOf(folder).length).toBeGreaterThan(1);
+  // The child says that it works a moment before its program shows.
+  await vi.waitFor(() => expect(processesOf(folder).length).toBeGreaterThan(1), { timeout: 10_000, interval: 20 });
   worker.kill('SIGKILL');
   await vi.waitFor(() => expect(processesOf(folder)).toEqual([]), { timeout: 5_000, interval: 20 });
   expect(existsSync(folder)).toBe(true);
