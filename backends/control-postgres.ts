@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type Pool } from 'pg';
 import type { ControlChannel, ControlMessage } from './backend.ts';
 import { parseControl } from './control-message.ts';
+import { asError } from './unreachable.ts';
 
 const channel = 'jobfleet_control';
 
@@ -72,7 +73,7 @@ async function stayConnected(
       onTried();
       await ended(client, signal);
     } catch (error) {
-      onError(error instanceof Error ? error : new Error(String(error)));
+      onError(asError(error));
     }
     onTried();
     await client.end();

@@ -4,6 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Chore, RecordStore } from './backend.ts';
+import { asError } from './unreachable.ts';
 
 export interface KeeperParts {
   readonly records: Pick<RecordStore, 'acquire' | 'release'>;
@@ -93,8 +94,4 @@ function startShift({ chores, onError }: KeeperParts): Shift {
 /** Ends early, without complaint, when aborted; does not keep a process alive. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: false }).catch(() => undefined);
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

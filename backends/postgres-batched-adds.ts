@@ -7,6 +7,7 @@ import type { Pool } from 'pg';
 import { gather } from './gather.ts';
 import { isPlain } from './plain-job.ts';
 import { isLost } from './postgres-pool.ts';
+import { asError } from './unreachable.ts';
 
 interface Add {
   readonly job: JobJson;
@@ -89,8 +90,4 @@ function optionsText(opts: JobJson['opts']): string {
     texts.set(opts, text);
   }
   return text;
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

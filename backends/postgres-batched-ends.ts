@@ -6,6 +6,7 @@ import type { PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
 import { gather } from './gather.ts';
 import { isLost } from './postgres-pool.ts';
+import { asError } from './unreachable.ts';
 
 type Row = Record<string, unknown>;
 interface Rows {
@@ -25,8 +26,7 @@ const statement = `
 /** Replaces the way a worker's backend runs that one command; arguments and answers stay BullMQ's. */
 export function batchPostgresEnds(backend: PostgresQueueBackend, pool: Pick<Pool, 'query'>, concurrency: number): void {
   const run = runOf(backend);
-  const each = (batch: readonly Params[]) =>
-    Promise.all(batch.map((params) => run(command, params).catch((error: unknown) => asError(error))));
+  const each = (batch: readonly Params[]) => Promise.all(batch.map((params) => run(command, params).catch(asError)));
   const together = async (batch: readonly Params[]): Promise<Rows[]> => {
     // In the order of ids, as every other process takes its rows: two batches then wait for each other and do not deadlock.
     const sorted = batch.toSorted((a, b) => (String(a[1]) < String(b[1]) ? -1 : 1));
@@ -72,7 +72,3 @@ function runOf(backend: PostgresQueueBackend): Run {
 }
 
 const isRun = (value: unknown): value is Run => typeof value === 'function';
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
-}

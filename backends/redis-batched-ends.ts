@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { type JobsOptions, type RedisQueueBackend, raw2NextJobData } from 'bullmq';
 import { gather } from './gather.ts';
 import { type ScriptLine, script } from './redis-script.ts';
+import { asError } from './unreachable.ts';
 
 interface End {
   readonly id: string;
@@ -202,8 +203,7 @@ export function batchRedisEnds(backend: RedisQueueBackend, line: ScriptLine, set
   }
 }
 
-const byBullMQ = (one: End): Promise<Ended | Error> =>
-  one.stock().catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+const byBullMQ = (one: End): Promise<Ended | Error> => one.stock().catch(asError);
 
 /** `undefined` for a rule that the script does not know. */
 function keepOf(rule: JobsOptions['removeOnComplete']): End['keep'] | undefined {

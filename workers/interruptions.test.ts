@@ -1,25 +1,10 @@
 import { expect, it } from 'vitest';
-import type { RecordStore } from '../backends/backend.ts';
 import { giveUp } from '../jobs/errors.ts';
 import load from '../tests/support/fleet-jobs/acting/job.ts';
+import { repeating } from '../tests/support/repeating-records.ts';
 import { parseClaim } from './claim.ts';
 import { createInterruptions } from './interruptions.ts';
 import { memoryRecords } from './testing-records.ts';
-
-/** As a store whose connection is lost after each write: the statement was applied, and runs again. */
-function repeating(records: RecordStore): RecordStore {
-  return {
-    ...records,
-    putIfAbsent: async (...call) => {
-      await records.putIfAbsent(...call);
-      return records.putIfAbsent(...call);
-    },
-    compareAndSet: async (...call) => {
-      await records.compareAndSet(...call);
-      return records.compareAndSet(...call);
-    },
-  };
-}
 
 it('counts a death once when a lost connection had it written twice', async () => {
   const interruptions = createInterruptions({

@@ -5,54 +5,35 @@
  */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
-import { defineJob } from '../../jobs/define.ts';
+import { expect, it } from 'vitest';
 import { commands, conserved } from './commands.ts';
 import { Model } from './model.ts';
-import { openStore, type Real, type Store } from './real.ts';
-import { stores } from './stores.ts';
+import type { Real } from './real.ts';
+import { numRuns, onEveryStore, seed, timeoutMs } from './stores.ts';
 
-const numRuns = Number(process.env['MODEL_RUNS'] ?? 60);
-const seed = Number(process.env['MODEL_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-
-describe.each(Object.entries(stores))('%s', (name, url) => {
-  describe.skipIf(url === undefined)('keeps to the model', () => {
-    let store: Store;
-    beforeAll(async () => {
-      const type = defineJob({
-        name: `model-${Math.random().toString(36).slice(2, 8)}`,
-        summary: 'A job of the model.',
-        payload: z.strictObject({ n: z.number() }),
-        result: z.unknown(),
-      });
-      store = await openStore(url ?? '', type);
-    });
-    afterAll(async () => {
-      await store.clear();
-      await store.close();
-    });
-
-    it(
-      `in ${numRuns} sequences (seed ${seed})`,
-      async () => {
-        await fc.assert(
-          fc.asyncProperty(commands, async (sequence) => {
-            const model = new Model();
-            const keyPrefix = randomUUID();
-            const real: Real = { store, held: new Map(), stale: [], tokens: 0, keyPrefix };
-            try {
-              await fc.asyncModelRun(() => ({ model, real }), sequence);
-              await conserved(model, real);
-            } finally {
-              await store.clear();
-            }
-          }),
-          { numRuns, seed, endOnFailure: false },
-        );
-        expect(name).toBeTruthy();
-      },
-      numRuns * 2_000 + 60_000,
-    );
-  });
+onEveryStore('keeps to the model', (opened) => {
+  it(
+    `in ${numRuns} sequences (seed ${seed})`,
+    async () => {
+      const store = opened();
+      let kept = 0;
+      await fc.assert(
+        fc.asyncProperty(commands, async (sequence) => {
+          const model = new Model();
+          const keyPrefix = randomUUID();
+          const real: Real = { store, held: new Map(), stale: [], tokens: 0, keyPrefix };
+          try {
+            await fc.asyncModelRun(() => ({ model, real }), sequence);
+            await conserved(model, real);
+            kept += 1;
+          } finally {
+            await store.clear();
+          }
+        }),
+        { numRuns, seed, endOnFailure: false },
+      );
+      expect(kept).toBe(numRuns);
+    },
+    timeoutMs,
+  );
 });

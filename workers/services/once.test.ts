@@ -1,24 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { RecordStore } from '../../backends/backend.ts';
+import { repeating } from '../../tests/support/repeating-records.ts';
 import { memoryRecords } from '../testing-records.ts';
 import { createOnce } from './once.ts';
 
 const scope = (fence: number) => ({ queue: 'mail', id: 'mail_1', fence });
-
-/** As a store whose connection is lost after each write: the statement was applied, and runs again. */
-function repeating(records: RecordStore): RecordStore {
-  return {
-    ...records,
-    putIfAbsent: async (...call) => {
-      await records.putIfAbsent(...call);
-      return records.putIfAbsent(...call);
-    },
-    compareAndSet: async (...call) => {
-      await records.compareAndSet(...call);
-      return records.compareAndSet(...call);
-    },
-  };
-}
 
 describe('a once-record', () => {
   it('lets a newer claim take over an open intent, and refuses the older one from then on', async () => {
