@@ -4,7 +4,7 @@
  */
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
 import { handlerHooks } from './hooks.ts';
-import { type Server, startServers } from './servers.ts';
+import { onEachServer, type Server } from './servers.ts';
 import { openOurs, type Side } from './sides.ts';
 
 const shallow = 1_000;
@@ -20,7 +20,7 @@ async function rate(side: Side, depth: number, count: number): Promise<number> {
   return (count / ms) * 1_000;
 }
 
-async function onServer(server: Server, quick: boolean): Promise<Goal> {
+async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
   const deep = server.name === 'redis' ? (quick ? 50_000 : 200_000) : quick ? 10_000 : 50_000;
   const count = server.name === 'redis' ? (quick ? 5_000 : 20_000) : quick ? 1_500 : 5_000;
   const side = await openOurs(server);
@@ -35,14 +35,8 @@ async function onServer(server: Server, quick: boolean): Promise<Goal> {
   await side.clear();
   await side.close();
   const name = `add and process with ${deep} waiting against ${shallow} waiting, jobs/s`;
-  return goal({ goal: 'R7', name, backend: server.name }, rounds);
+  return [goal({ goal: 'R7', name, backend: server.name }, rounds)];
 }
 
-export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
-  const goals: Goal[] = [];
-  for (const server of await startServers(backend)) {
-    goals.push(await onServer(server, quick));
-    await server.close();
-  }
-  return goals;
-}
+export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
+  onEachServer(backend, (server) => onServer(server, quick));

@@ -3,7 +3,7 @@
  * claim nothing later than 50 ms after the signal, exit with 0 and hand nothing back, or the run is void.
  */
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
-import { type Server, startServers } from './servers.ts';
+import { onEachServer, type Server } from './servers.ts';
 import { concurrency, openOurs, openTheirs, type Side } from './sides.ts';
 import { clock, startWorkerProcess } from './worker-process.ts';
 
@@ -24,7 +24,7 @@ async function measure(side: Side, server: Server): Promise<number> {
   return tookMs;
 }
 
-async function onServer(server: Server, quick: boolean): Promise<Goal> {
+async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
   const sides = [await openOurs(server), await openTheirs(server)] as const;
   const rounds: Round[] = [];
   for (let round = 0; round < (quick ? 2 : 5); round += 1) {
@@ -35,14 +35,8 @@ async function onServer(server: Server, quick: boolean): Promise<Goal> {
     await side.close();
   }
   const name = `SIGTERM with ${concurrency} running jobs of 1 s, ms until gone`;
-  return goal({ goal: 'I3', name, backend: server.name }, rounds);
+  return [goal({ goal: 'I3', name, backend: server.name }, rounds)];
 }
 
-export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
-  const goals: Goal[] = [];
-  for (const server of await startServers(backend)) {
-    goals.push(await onServer(server, quick));
-    await server.close();
-  }
-  return goals;
-}
+export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
+  onEachServer(backend, (server) => onServer(server, quick));

@@ -1,6 +1,6 @@
 /** Enqueue 2K jobs: 100 callers, one caller in a loop, bulks of 100; against raw BullMQ on the same server (R4, P2: nothing lost to our layer). */
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
-import { type Server, startServers } from './servers.ts';
+import { onEachServer, type Server } from './servers.ts';
 import { cpuMicros, openOurs, openTheirs, type Side } from './sides.ts';
 
 const callers = 100;
@@ -79,11 +79,5 @@ async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
   return goals;
 }
 
-export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
-  const goals: Goal[] = [];
-  for (const server of await startServers(backend)) {
-    goals.push(...(await onServer(server, quick)));
-    await server.close();
-  }
-  return goals;
-}
+export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
+  onEachServer(backend, (server) => onServer(server, quick));

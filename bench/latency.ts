@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
 import { payload2K } from './payload.ts';
-import { type Server, startServers } from './servers.ts';
+import { onEachServer, type Server } from './servers.ts';
 import { openOurs, openTheirs, type Side } from './sides.ts';
 import { clock, startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
@@ -63,11 +63,5 @@ async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
   );
 }
 
-export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
-  const goals: Goal[] = [];
-  for (const server of await startServers(backend)) {
-    goals.push(...(await onServer(server, quick)));
-    await server.close();
-  }
-  return goals;
-}
+export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
+  onEachServer(backend, (server) => onServer(server, quick));

@@ -1,6 +1,6 @@
 /** L1: what our layer costs: CPU of client and server for one 2K job, added by one of 100 callers and run by 50 at once, against raw BullMQ. */
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
-import { type Server, startServers } from './servers.ts';
+import { onEachServer, type Server } from './servers.ts';
 import { cpuMicros, openOurs, openTheirs, type Side } from './sides.ts';
 
 async function cpuPerJob(
@@ -54,11 +54,5 @@ async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
   ];
 }
 
-export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
-  const goals: Goal[] = [];
-  for (const server of await startServers(backend)) {
-    goals.push(...(await onServer(server, quick)));
-    await server.close();
-  }
-  return goals;
-}
+export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
+  onEachServer(backend, (server) => onServer(server, quick));

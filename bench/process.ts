@@ -1,6 +1,6 @@
 /** Process no-op jobs of 2K, 50 at once, against raw BullMQ on the same server with the same options (R1, P1: nothing lost to our layer). */
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
-import { type Server, startServers } from './servers.ts';
+import { onEachServer, type Server } from './servers.ts';
 import { openOurs, openTheirs, type Side } from './sides.ts';
 
 interface Measured {
@@ -17,7 +17,7 @@ async function measure(side: Side, count: number): Promise<Measured> {
   return { perSecond: (count / ms) * 1_000, cpuPerJob: cpuMicros / count };
 }
 
-async function onServer(server: Server, quick: boolean): Promise<Goal> {
+async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
   const count = (server.name === 'redis' ? 30_000 : 8_000) / (quick ? 5 : 1);
   const ours = await openOurs(server);
   const theirs = await openTheirs(server);
@@ -32,17 +32,13 @@ async function onServer(server: Server, quick: boolean): Promise<Goal> {
   }
   await ours.close();
   await theirs.close();
-  return goal(
-    { goal: server.name === 'redis' ? 'R1' : 'P1', name: 'process 2K no-op jobs, c50, jobs/s', backend: server.name },
-    rounds,
-  );
+  return [
+    goal(
+      { goal: server.name === 'redis' ? 'R1' : 'P1', name: 'process 2K no-op jobs, c50, jobs/s', backend: server.name },
+      rounds,
+    ),
+  ];
 }
 
-export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
-  const goals: Goal[] = [];
-  for (const server of await startServers(backend)) {
-    goals.push(await onServer(server, quick));
-    await server.close();
-  }
-  return goals;
-}
+export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
+  onEachServer(backend, (server) => onServer(server, quick));

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbedded } from '../backends/embedded/server.ts';
+import type { Goal } from './goal.ts';
 
 export interface Server {
   readonly name: 'redis' | 'postgres' | 'embedded';
@@ -91,11 +92,27 @@ export async function startPostgres(): Promise<Server> {
   };
 }
 
-/** The stores a bench runs on: all, or the one of --backend. */
-export async function startServers(only: string | undefined): Promise<Server[]> {
-  const servers: Server[] = [];
-  if (only === undefined || only === 'redis') servers.push(await startRedis());
-  if (only === undefined || only === 'postgres') servers.push(await startPostgres());
-  if (servers.length === 0) throw new Error(`--backend takes redis or postgres, got ${only ?? ''}`);
-  return servers;
+/** All stores, or the one of --backend. */
+function startsOf(only: string | undefined): (() => Promise<Server>)[] {
+  const starts = { redis: startRedis, postgres: startPostgres };
+  if (only === undefined) return Object.values(starts);
+  if (only !== 'redis' && only !== 'postgres') throw new Error(`--backend takes redis or postgres, got ${only}`);
+  return [starts[only]];
+}
+
+/** The stores a bench runs on, one after the other: what `measure` finds on each. */
+export async function onEachServer(
+  only: string | undefined,
+  measure: (server: Server) => Promise<readonly Goal[]>,
+): Promise<Goal[]> {
+  const goals: Goal[] = [];
+  for (const start of startsOf(only)) {
+    const server = await start();
+    try {
+      goals.push(...(await measure(server)));
+    } finally {
+      await server.close();
+    }
+  }
+  return goals;
 }

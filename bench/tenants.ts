@@ -1,7 +1,7 @@
 /** R8: many tenants of one fair queue against one tenant, same jobs, in turn; process only, 50 at once. */
 import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
 import fairNoop from './jobs/fair-noop/job.ts';
-import { type Server, startServers } from './servers.ts';
+import { onEachServer, type Server } from './servers.ts';
 import { cpuMicros, openOurs, type Side } from './sides.ts';
 
 const many = 10_000;
@@ -58,11 +58,5 @@ async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
   ];
 }
 
-export async function run({ quick, backend }: BenchOptions): Promise<Goal[]> {
-  const goals: Goal[] = [];
-  for (const server of await startServers(backend)) {
-    goals.push(...(await onServer(server, quick)));
-    await server.close();
-  }
-  return goals;
-}
+export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
+  onEachServer(backend, (server) => onServer(server, quick));
