@@ -46,6 +46,7 @@ export default defineConfig({
         test: {
           ...everywhere,
           name: 'data',
+          globalSetup: [...everywhere.globalSetup, 'tests/support/compiled.ts'],
           include: ['**/*.data.test.ts'],
           exclude: never,
           testTimeout: 180_000,

@@ -1,6 +1,6 @@
 /**
  * Processes that tests start run compiled code, as in production: from source each would compile the same modules anew,
- * half a second of computing. Compiled once a run of the live suites, unchecked, into a folder of the run.
+ * half a second of computing. Compiled once a run of the live and data suites, unchecked, into a folder of the run.
  */
 import { execFile } from 'node:child_process';
 import { cp, readdir, rm } from 'node:fs/promises';
@@ -15,11 +15,11 @@ const variable = 'JOBFLEET_TEST_COMPILED';
 /** The compiled module of a source file, by its path from the root: `tests/support/fleet-process.ts`. */
 export function compiled(source: string): URL {
   const folder = process.env[variable];
-  if (folder === undefined) throw new Error(`${variable} is not set: run this file in the project "live"`);
+  if (folder === undefined) throw new Error(`${variable} is not set: run this file in the project "live" or "data"`);
   return pathToFileURL(join(folder, source.replace(/\.ts$/, '.js')));
 }
 
-/** What Node is given to run a source file of ours: the compiled one in the live suites, tsx elsewhere. */
+/** What Node is given to run a source file of ours: the compiled one in the live and data suites, tsx elsewhere. */
 export function program(source: string): readonly string[] {
   if (process.env[variable] === undefined) return ['--import', 'tsx', join(root, source)];
   return [fileURLToPath(compiled(source))];
