@@ -1,9 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { envExample, generate, readSection } from '../script/lib/docs.ts';
+import { loadRegistry } from '../jobs/registry.ts';
+import { between, envExample, generate, readSection } from '../script/lib/docs.ts';
+import { jobPageParts } from '../script/lib/job-docs.ts';
 
 const root = new URL('../', import.meta.url);
 const sections = await generate();
+const registry = await loadRegistry();
 
 it.each([...sections.keys()])(
   'holds the documented %s equal to the code (npm run docs writes them)',
@@ -11,6 +14,19 @@ it.each([...sections.keys()])(
     expect(await readSection(section)).toBe(sections.get(section));
   },
 );
+
+it.each([...registry.jobs.values()])(
+  'holds docs/jobs/$name.md equal to the code (npm run docs writes it)',
+  async (job) => {
+    const page = await readFile(new URL(`docs/jobs/${job.name}.md`, root), 'utf8');
+    for (const [part, text] of await jobPageParts(registry, job)) expect(between(page, part), part).toBe(text);
+  },
+);
+
+it('keeps no page of a job type that is gone', async () => {
+  const pages = (await readdir(new URL('docs/jobs/', root))).map((file) => file.replace(/\.md$/, ''));
+  expect(pages.toSorted()).toEqual([...registry.jobs.keys()].toSorted());
+});
 
 it('holds .env.example equal to the schemas', async () => {
   expect(await readFile(new URL('.env.example', root), 'utf8')).toBe(await envExample());
@@ -40,7 +56,9 @@ it('links only to files that exist', async () => {
   const broken: string[] = [];
   const files = [
     'README.md',
-    ...(await readdir(new URL('docs/', root))).filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`),
+    ...(await readdir(new URL('docs/', root), { recursive: true }))
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => `docs/${file}`),
   ];
   for (const file of files) {
     const text = await readFile(new URL(file, root), 'utf8');

@@ -1,14 +1,17 @@
 /**
  * The parts of the documentation that the code decides: variables, error codes, metrics, job types. `npm run docs`
- * writes them between their markers (`<!-- variables -->` … `<!-- /variables -->`), tests/docs.test.ts compares.
+ * writes them between their markers (`<!-- variables -->` … `<!-- /variables -->`), tests/docs.test.ts compares. One page a
+ * job type: job-docs.ts.
  */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { jobCodes } from '../../jobs/errors.ts';
 import { loadRegistry, type Registry } from '../../jobs/registry.ts';
 import { apiCodes } from '../../producers/problem.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
+import { jobPageParts, jobTypeRow, newJobPage } from './job-docs.ts';
+import { table, variableRows } from './markdown.ts';
 
 const root = new URL('../../', import.meta.url);
 
@@ -21,28 +24,6 @@ const sections: Readonly<Record<string, string>> = {
   metrics: 'docs/operations.md',
   'job types': 'docs/jobs.md',
 };
-
-function row(cells: readonly string[]): string {
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
-}
-
-function defaultOf(schema: z.ZodType): string {
-  const parsed = schema.safeParse(undefined);
-  if (!parsed.success) return 'required';
-  return parsed.data === undefined
-    ? '–'
-    : `\`${typeof parsed.data === 'string' ? parsed.data : JSON.stringify(parsed.data)}\``;
-}
-
-function variableRows(schema: z.ZodObject): string[][] {
-  return Object.entries(schema.shape).flatMap(([name, field]) =>
-    field instanceof z.ZodType ? [[`\`${name}\``, defaultOf(field), field.description ?? '']] : [],
-  );
-}
 
 /** Every `env.ts` of the composition roots; each exports exactly the objects it parses. */
 async function allVariables(): Promise<readonly (readonly string[])[]> {
@@ -103,15 +84,10 @@ async function metrics(): Promise<string> {
 }
 
 function jobTypes(registry: Registry): string {
-  const rows = [...registry.jobs.values()].map((job) => [
-    `\`${job.name}\``,
-    job.aliases.map((alias) => `\`${alias}\``).join(', '),
-    job.summary,
-    `${job.policy.attempts}`,
-    `${job.policy.timeoutMs / 1_000} s`,
-    job.policy.isolation === 'child' ? 'own process' : 'in the worker',
-  ]);
-  return table(['job type', 'also', 'what it does', 'attempts', 'time limit', 'runs'], rows);
+  return table(
+    ['job type', 'also', 'what it does', 'attempts', 'time limit', 'runs'],
+    [...registry.jobs.values()].map(jobTypeRow),
+  );
 }
 
 /** The text of every section, by its name. */
@@ -140,18 +116,41 @@ export async function readSection(section: string): Promise<string> {
   return between(await readFile(new URL(file, root), 'utf8'), section);
 }
 
+/** Replaces what stands between the markers of a section. Throws when they are missing. */
+function withSection(text: string, section: string, content: string): string {
+  between(text, section);
+  return text.replace(
+    new RegExp(`<!-- ${section} -->\\n[\\s\\S]*?<!-- /${section} -->`),
+    () => `<!-- ${section} -->\n\n${content}\n\n<!-- /${section} -->`,
+  );
+}
+
+async function writeIfOther(file: URL, before: string | undefined, after: string): Promise<void> {
+  if (after !== before) await writeFile(file, after);
+}
+
+async function writeJobPages(): Promise<void> {
+  const registry = await loadRegistry();
+  const folder = new URL('docs/jobs/', root);
+  await mkdir(folder, { recursive: true });
+  const there = await readdir(folder);
+  for (const job of registry.jobs.values()) {
+    const file = new URL(`${job.name}.md`, folder);
+    const before = there.includes(`${job.name}.md`) ? await readFile(file, 'utf8') : undefined;
+    let after = before ?? newJobPage(job.name);
+    for (const [part, text] of await jobPageParts(registry, job)) after = withSection(after, part, text);
+    await writeIfOther(file, before, after);
+  }
+}
+
 async function write(): Promise<void> {
   await writeFile(new URL('.env.example', root), await envExample());
   for (const [section, text] of await generate()) {
     const file = new URL(sections[section] ?? '', root);
     const before = await readFile(file, 'utf8');
-    between(before, section);
-    const after = before.replace(
-      new RegExp(`<!-- ${section} -->\\n[\\s\\S]*?<!-- /${section} -->`),
-      () => `<!-- ${section} -->\n\n${text}\n\n<!-- /${section} -->`,
-    );
-    if (after !== before) await writeFile(file, after);
+    await writeIfOther(file, before, withSection(before, section, text));
   }
+  await writeJobPages();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await write();
