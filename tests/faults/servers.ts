@@ -75,22 +75,26 @@ export async function postgresServer(dir: string, more = ''): Promise<StoreServe
   await appendFile(join(dir, 'postgresql.conf'), settings(port) + more);
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   let child: ChildProcess | undefined;
-  const pids = () => (child?.pid === undefined ? [] : [child.pid, ...childrenOf(child.pid)]);
+  const hasEnded = (one: ChildProcess) => one.exitCode !== null || one.signalCode !== null;
+  const pids = () => (child?.pid === undefined || hasEnded(child) ? [] : [child.pid, ...childrenOf(child.pid)]);
   const server: StoreServer = {
     url,
     stock: { kind: 'postgres', url },
     async kill() {
       const ending = child;
       if (ending === undefined) return;
-      const ended = once(ending, 'exit');
+      const ended = hasEnded(ending) ? undefined : once(ending, 'exit');
       for (const pid of pids()) signal(pid, 'SIGKILL');
       child = undefined;
       await ended;
     },
     async start() {
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null)
-        child = spawn(join(bin, 'postgres'), ['-D', dir], { ...spawnAs(user), stdio: 'ignore' });
-      await eventually('PostgreSQL answers', () => answers(url));
+      await eventually('PostgreSQL answers', () => {
+        // A child forked while the old one was killed outlives it for a moment, and until then a new one refuses to start.
+        if (child === undefined || hasEnded(child))
+          child = spawn(join(bin, 'postgres'), ['-D', dir], { ...spawnAs(user), stdio: 'ignore' });
+        return answers(url);
+      });
     },
     freeze: () => pids().forEach((pid) => signal(pid, 'SIGSTOP')),
     thaw: () => pids().forEach((pid) => signal(pid, 'SIGCONT')),
