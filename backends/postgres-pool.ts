@@ -50,7 +50,10 @@ export function openPool(url: string, settings: PoolSettings): Pool {
     max: settings.max,
   });
   // Without a listener an idle connection that dies with its server takes the process along.
-  pool.on('error', settings.onError);
+  pool.on('error', (error) => {
+    // `end` resolves before the server has seen every goodbye: one that it cuts off meanwhile is no news.
+    if (!pool.ending) settings.onError(error);
+  });
   // BullMQ adds one listener per class.
   pool.setMaxListeners(0);
   const query = pool.query.bind(pool);
