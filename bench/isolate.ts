@@ -11,6 +11,7 @@ import sharp from 'sharp';
 import type { Services } from '../workers/context.ts';
 import { createContext } from '../workers/context.ts';
 import { openPool } from '../workers/isolate/pool.ts';
+import { attemptDocuments } from '../workers/services/documents.ts';
 import { type BenchOptions, type Goal, goal, median, type Round } from './goal.ts';
 import handler from './jobs/thumbnail/handler.ts';
 
@@ -39,6 +40,7 @@ function servicesOf(photo: string, folder: string): Services {
     onceEnd: async () => refuse(),
     enqueue: async () => refuse(),
     objectHead: async () => refuse(),
+    documents: attemptDocuments(undefined, '-'),
     progress: () => undefined,
     log: () => undefined,
     objectFetch: async () => {

@@ -21,8 +21,20 @@
 import { z } from 'zod';
 import { giveUp } from './errors.ts';
 import { defaultPolicy, type Level, type Policy } from './policy.ts';
-import type { JobObjects, LogLevel } from './ports.ts';
+import type { JobDocuments, JobObjects, LogLevel } from './ports.ts';
 import type { Schedule } from './schedule.ts';
+
+/** What a job type says of a collection of `ctx.documents`. Made at boot where it is missing, by any number of processes. */
+export interface Collection {
+  /**
+   * Fields (paths with dots) that queries sort by, at most three in one index, such as `['season', 'playedAt']`. They hold
+   * scalars only, text of at most 500 bytes. An index that is new on a large collection keeps its writers waiting while it
+   * is built.
+   */
+  readonly indexes?: readonly (readonly string[])[];
+  /** How long a document lives after it was last written. Default: for ever. */
+  readonly ttlMs?: number;
+}
 
 export interface Job<Name extends string = string, P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
   /** kebab-case, equal to the folder's name; also the queue's name. */
@@ -34,6 +46,13 @@ export interface Job<Name extends string = string, P extends z.ZodType = z.ZodTy
   readonly payload: P;
   readonly result: R;
   readonly policy: Policy;
+  /**
+   * The documents the type works with, by collection: `[a-z][a-z0-9_]*`, at most 48 characters. Several types may declare
+   * the same one; their indexes add up. A type that declares any (`{}` counts) runs only where documents are kept.
+   */
+  readonly collections?: Readonly<Record<string, Collection>>;
+  /** `optional`: the type runs without documents too; what then asks for them is `DOCUMENTS_MISSING`. Default `needed`. */
+  readonly documents?: 'needed' | 'optional';
   /** Jobs of this type that come by themselves. */
   readonly schedule?: Schedule<z.input<P>>;
   /** While a job with the same key is queued or running, enqueue answers with it (`duplicate: true`) and stores nothing. */
@@ -122,6 +141,7 @@ export interface JobContext {
     options: { readonly key: string; readonly delayMs?: number },
   ) => Promise<Enqueued>;
   readonly objects: JobObjects;
+  readonly documents: JobDocuments;
 }
 
 export interface OpenHandler {

@@ -62,5 +62,11 @@ export const jobCodes = {
   SANDBOX_TIMEOUT: 'The child process was killed at its time limit, CPU limit, or for silence. Run again once, alone.',
   TIMED_OUT: 'The handler was still running in process at its time limit; retried.',
   UNEXPECTED: 'The handler threw something that is no JobError; retried.',
+  DOCUMENTS_MISSING:
+    'The job needs documents and this worker has no store for them: set MONGODB_URL (documents are kept by PostgreSQL only when the queue is), then redrive.',
+  DOCUMENT_REFUSED:
+    'A collection, filter, sort or document that no store takes: undeclared, too large, or no JSON. The message says what was expected.',
   UNKNOWN_JOB: 'No job type of that name in this release. Deploy workers before producers, then redrive.',
 } as const satisfies Record<string, string>;
+  QUERY_TIMEOUT:
+    'A query over documents took longer than 3 s (one document), 5 s (a page) or 10 s (many); retried. Declare an index for its fields, or relieve the server.',

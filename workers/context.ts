@@ -6,6 +6,7 @@
 import type { Enqueued, EnqueueOptions, JobContext } from '../jobs/define.ts';
 import type { FetchedInput, LogLevel, StoredObject } from '../jobs/ports.ts';
 
+import { type DocumentCalls, streamPages } from './services/documents.ts';
 /** What differs per attempt. */
 export interface AttemptFacts {
   readonly id: string;
@@ -35,6 +36,7 @@ export interface Services {
   objectFetch(input: string, options: { readonly maxBytes: number }): Promise<FetchedInput>;
   objectPut(key: string, path: string, contentType: string): Promise<StoredObject>;
   objectHead(key: string): Promise<StoredObject | undefined>;
+  readonly documents: DocumentCalls;
 }
 
 /**
@@ -110,6 +112,14 @@ class AttemptContext implements JobContext {
       fetch: (input, options) => services.objectFetch(input, options),
       put: (key, path, contentType) => services.objectPut(key, path, contentType),
       head: (key) => services.objectHead(key),
+    };
+  }
+
+  get documents(): JobContext['documents'] {
+    const { documents } = this.#services;
+    return {
+      ...documents,
+      stream: (collection, query) => streamPages(documents, () => this.#own.signal(), collection, query),
     };
   }
 }

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Backend } from '../backends/backend.ts';
 import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
+import type { Documents } from '../runtime/documents.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
@@ -33,6 +34,8 @@ export interface FleetOptions {
   readonly objects: ObjectStore;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Undefined: nothing keeps documents, and types that need them cannot run here. */
+  readonly documents?: Documents | undefined;
   readonly env: WorkersEnv;
   /** Where the variables of handlers are found; `process.env` in a composition root. */
   readonly handlerEnv: Readonly<Record<string, string | undefined>>;

@@ -10,6 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Enqueued, Handler } from '../jobs/define.ts';
+import type { Documents, TenantDocuments } from '../runtime/documents.ts';
+import { memoryDocuments } from '../runtime/documents-memory.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
 import { type AttemptOutcome, attempt } from './attempt.ts';
@@ -32,6 +34,8 @@ export interface RunJobOptions {
   readonly inputs?: Readonly<Record<string, Uint8Array>>;
   /** Keep objects here, for several runs over one store; default: a folder of this run. It is not closed. */
   readonly objects?: ObjectStore;
+  /** Keep documents here, for several runs over one store; default: in the memory of this run, with the collections of the job type. It is not closed. */
+  readonly documents?: Documents;
   /** Once-records and run records, for several runs of one job; default: of this run. */
   readonly records?: ServiceParts['records'];
   /** How `https://` inputs are fetched; default: the guarded fetch of a worker. */
@@ -56,6 +60,8 @@ export interface JobRun extends AsyncDisposable {
   readonly enqueued: readonly { readonly type: string; readonly payload: unknown; readonly key: string }[];
   /** What the handler stored, and the inputs. */
   readonly objects: ObjectStore;
+  /** The documents of the job's tenant. */
+  readonly documents: TenantDocuments;
   /** Removes the temporary folder. `await using` does the same. */
   close(): Promise<void>;
 }
@@ -72,8 +78,9 @@ export async function runJob(handler: Handler, payload: unknown, options: RunJob
     const tenant = options.tenant ?? '-';
     for (const [key, bytes] of Object.entries(options.inputs ?? {}))
       await objects.put(`t/${tenant}/${key}`, Readable.from([bytes]), { contentType: 'application/octet-stream' });
-    const ran = await runOnce(handler, payload, options, objects, scratch);
-    return { ...ran, objects, close, [Symbol.asyncDispose]: close };
+    const documents = options.documents ?? memoryDocuments(handler.job.collections);
+    const ran = await runOnce(handler, payload, { ...options, documents }, objects, scratch);
+    return { ...ran, objects, documents: documents.of(tenant), close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
@@ -83,10 +90,10 @@ export async function runJob(handler: Handler, payload: unknown, options: RunJob
 async function runOnce(
   handler: Handler,
   payload: unknown,
-  options: RunJobOptions,
+  options: RunJobOptions & { readonly documents: Documents },
   objects: ObjectStore,
   workDir: string,
-): Promise<Omit<JobRun, 'close' | 'objects' | typeof Symbol.asyncDispose>> {
+): Promise<Omit<JobRun, 'close' | 'documents' | 'objects' | typeof Symbol.asyncDispose>> {
   const records = options.records ?? memoryRecords();
   const seen = { logs: [] as string[], progress: [] as ProgressNote[], enqueued: [] as JobRun['enqueued'][number][] };
   const sink: NoteSink = {
@@ -103,6 +110,7 @@ async function runOnce(
     services: {
       records,
       objects,
+      documents: options.documents,
       bucket: async () => undefined,
       fetchUrl: options.fetchUrl ?? (await import('./services/http.ts')).guardedFetch,
       enqueue: async (type, more, { idempotencyKey }) => {

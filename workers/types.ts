@@ -132,6 +132,7 @@ function createServiceParts(
     async enqueue(type, payload, { tenant, idempotencyKey, delayMs }) {
       const job = registry.find(type);
       if (job === undefined) throw giveUp('UNKNOWN_JOB', `ctx.enqueue: this release has no job type "${type}".`);
+    documents: options.documents,
       const more = { tenant, idempotencyKey, ...(delayMs === undefined ? {} : { delayMs }) };
       try {
         return await client.enqueue(job, payload, more);

@@ -5,10 +5,12 @@
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
 import sharp from 'sharp';
 import type { JobContext } from '../../jobs/define.ts';
 import handler from '../../jobs/image-processing/handler.ts';
 import { planSizes } from '../../jobs/image-processing/variants.ts';
+import { attemptDocuments } from '../../workers/services/documents.ts';
 
 type Format = 'jpeg' | 'webp' | 'avif';
 
@@ -43,6 +45,7 @@ function contextFor(photo: string, own: string): JobContext {
       put: async (key, path) => ({ object: `object:t/-/${key}`, sizeBytes: await sizeOf(path) }),
       head: async () => undefined,
     },
+    documents: { ...attemptDocuments(undefined, '-'), stream: () => Readable.from([]) },
   };
 }
 

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Services } from '../../workers/context.ts';
+import { attemptDocuments } from '../../workers/services/documents.ts';
 
 /** Pids of living processes that carry the marker of a child's folder. */
 export function processesOf(folder: string): number[] {
@@ -91,6 +92,7 @@ export function recordServices(own: Partial<Services> = {}): Recorded {
           heard.push(['objectHead', key]);
           return undefined;
         },
+        documents: attemptDocuments(undefined, '-'),
         ...own,
       };
     },

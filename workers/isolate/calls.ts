@@ -5,6 +5,7 @@ import type { Services } from '../context.ts';
 import type { Call, Upward } from './protocol.ts';
 
 const onceAnswer = z.discriminatedUnion('state', [
+import { childDocuments } from './document-calls.ts';
   z.object({ state: z.literal('done'), result: z.unknown() }),
   z.object({ state: z.literal('run') }),
   z.object({ state: z.literal('skip') }),
@@ -53,6 +54,7 @@ export function createCalls(send: (message: Upward) => void): Calls {
       objectFetch: (input, { maxBytes }) => ask(fetched, { name: 'objectFetch', input, maxBytes }),
       objectPut: (key, path, contentType) => ask(stored, { name: 'objectPut', key, path, contentType }),
       objectHead: (key) => ask(stored.optional(), { name: 'objectHead', key }),
+      documents: childDocuments(ask),
     },
     resolve(id, value) {
       open.get(id)?.resolve(value);

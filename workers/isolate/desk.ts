@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { JobError, retry } from '../../jobs/errors.ts';
 import type { Services } from '../context.ts';
 import { type Call, type Downward, describeError, ProtocolError } from './protocol.ts';
+import { performDocumentCall } from './document-desk.ts';
 
 export interface Desk {
   /** Throws `ProtocolError` over 10,000 calls. */
@@ -90,6 +91,8 @@ async function perform(call: Call, { services, folder, userId }: DeskParts): Pro
       return services.objectPut(call.key, call.path, call.contentType);
     case 'objectHead':
       return services.objectHead(call.key);
+    default:
+      return performDocumentCall(call, services.documents, folder);
   }
 }
 

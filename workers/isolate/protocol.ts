@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { JobError, type Verdict } from '../../jobs/errors.ts';
+import { documentCall } from './document-calls.ts';
 
 /** Bytes of one line from a child, its newline not counted. */
 export const lineLimitBytes = 64 * 1024;
@@ -56,6 +57,7 @@ const call = z.discriminatedUnion('name', [
   z.object({ name: z.literal('objectFetch'), input: z.string().max(2_048), maxBytes: z.number() }),
   z.object({ name: z.literal('objectPut'), key, path: z.string().max(4_096), contentType: z.string().max(255) }),
   z.object({ name: z.literal('objectHead'), key }),
+  documentCall,
 ]);
 
 /** What a handler asks of the worker. */

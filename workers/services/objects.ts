@@ -146,7 +146,7 @@ async function saveInput(body: Readable, path: string, maxBytes: number, signal:
 }
 
 /** A regular file of the folder, opened without following a link in its last part and checked for links in the others. */
-async function openOutput(folder: string, path: string): Promise<FileHandle> {
+export async function openOutput(folder: string, path: string): Promise<FileHandle> {
   const root = await realpath(folder);
   const wanted = resolve(root, path.startsWith(folder + sep) ? path.slice(folder.length + 1) : path);
   const outside = () =>

@@ -7,6 +7,8 @@ import type { AttemptFacts, OnceAnswer, Services } from '../context.ts';
 import { createNotes, type NoteSink, type Notes } from './notes.ts';
 import { type AttemptObjects, createObjects, type ObjectParts } from './objects.ts';
 import { createOnce, type Once } from './once.ts';
+import type { Documents } from '../../runtime/documents.ts';
+import { attemptDocuments, type DocumentCalls } from './documents.ts';
 
 /** Shared by all attempts of a process. */
 export interface ServiceParts extends ObjectParts {
@@ -14,6 +16,8 @@ export interface ServiceParts extends ObjectParts {
   /** Throws `UNKNOWN_JOB` or `PAYLOAD_INVALID` where the client would. */
   readonly enqueue: (
     type: string,
+  /** Undefined where documents are not kept. */
+  readonly documents: Documents | undefined;
     payload: unknown,
     options: { readonly tenant: string; readonly idempotencyKey: string; readonly delayMs?: number },
   ) => Promise<Enqueued>;
@@ -45,6 +49,7 @@ export class OwnServices implements Services {
     this.#folder = folder;
   }
 
+  #documents: DocumentCalls | undefined = undefined;
   /** The handler noted something or began an effect: there is something to close. */
   get isUsed(): boolean {
     return this.#notes !== undefined || this.#once !== undefined;
@@ -98,6 +103,10 @@ export class OwnServices implements Services {
     return this.#ownObjects().head(key);
   }
 
+  get documents(): DocumentCalls {
+    return (this.#documents ??= this.#openDocuments());
+  }
+
   /** Stores what is still pending, and cuts the life of the once-records of a job that is done. Does nothing when the handler asked for nothing. */
   async close(isDone: boolean): Promise<void> {
     await this.#notes?.flush();
@@ -107,6 +116,24 @@ export class OwnServices implements Services {
   /** A handler that was left behind at its time limit runs on: it must not act for a job that others have by now. */
   #refuseWhenOver(): void {
     if (this.#attempt.isOver()) throw retry('LOCKED', 'This attempt is over; nothing it asks for is done any more.');
+  }
+
+  #openDocuments(): DocumentCalls {
+    const own = attemptDocuments(this.#parts.documents, this.#attempt.facts.tenant);
+    const late =
+      <A extends readonly unknown[], T>(call: (...args: A) => Promise<T>) =>
+      async (...args: A): Promise<T> => {
+        this.#refuseWhenOver();
+        return call(...args);
+      };
+    return {
+      get: late(own.get),
+      put: late(own.put),
+      putMany: late(own.putMany),
+      page: late(own.page),
+      remove: late(own.remove),
+      removePrefix: late(own.removePrefix),
+    };
   }
 
   #ownOnce(): Once {

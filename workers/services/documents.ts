@@ -1,0 +1,78 @@
+/** The documents of an attempt: its tenant's, with the store's troubles in the words of jobs; and how they are streamed, on both sides of a child's pipe. */
+import { giveUp, JobError, retry } from '../../jobs/errors.ts';
+import type { DocumentPage, DocumentQuery, JobDocuments, StoredDocument } from '../../jobs/ports.ts';
+import { DocumentError } from '../../runtime/document-checks.ts';
+import type { Documents } from '../../runtime/documents.ts';
+
+/** What crosses the pipe; `stream` is made of pages on the handler's side. */
+export type DocumentCalls = Omit<JobDocuments, 'stream'>;
+
+/** Why a type that needs documents cannot run without a store for them. */
+export const documentsMissing =
+  'MONGODB_URL is missing: documents are kept by MongoDB when the queue is on Redis. Set it for every API and worker.';
+
+/** `documents` undefined: every call is `DOCUMENTS_MISSING`. */
+export function attemptDocuments(documents: Documents | undefined, tenant: string): DocumentCalls {
+  if (documents === undefined) {
+    const refuse = async (): Promise<never> => {
+      throw giveUp('DOCUMENTS_MISSING', documentsMissing);
+    };
+    return { get: refuse, put: refuse, putMany: refuse, page: refuse, remove: refuse, removePrefix: refuse };
+  }
+  const own = documents.of(tenant);
+  return {
+    get: (collection, id) => translated(() => own.get(collection, id)),
+    put: (collection, document, options) => translated(() => own.put(collection, document, options)),
+    putMany: (collection, many, options) => translated(() => own.putMany(collection, many, options)),
+    page: (collection, query) => translated(() => own.page(collection, query)),
+    remove: (collection, ids) => translated(() => own.remove(collection, ids)),
+    removePrefix: (collection, prefix) => translated(() => own.removePrefix(collection, prefix)),
+  };
+}
+
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof DocumentError)) throw error;
+    throw asJobError(error);
+  }
+}
+
+function asJobError(error: DocumentError): JobError {
+  const cause = { cause: error };
+  switch (error.code) {
+    case 'DOCUMENT_REFUSED':
+      return giveUp('DOCUMENT_REFUSED', error.message, cause);
+    case 'DOCUMENTS_UNSUPPORTED':
+      return giveUp('DOCUMENTS_MISSING', error.message, cause);
+    case 'NETWORK':
+      return retry('NETWORK', error.message, 0, cause);
+    case 'QUERY_TIMEOUT':
+      return retry('QUERY_TIMEOUT', error.message, 0, cause);
+  }
+}
+
+const streamPage = 1_000;
+
+/** The next page is read while the last one is worked on; never more than one ahead. */
+export async function* streamPages(
+  calls: Pick<DocumentCalls, 'page'>,
+  signal: () => AbortSignal,
+  collection: string,
+  query: DocumentQuery,
+): AsyncGenerator<StoredDocument, void, undefined> {
+  const read = (after: string | undefined): Promise<DocumentPage> => {
+    const page = calls.page(collection, { ...query, limit: streamPage, ...(after === undefined ? {} : { after }) });
+    // Who stops taking never meets the failure of the page read ahead.
+    page.catch(() => undefined);
+    return page;
+  };
+  let coming: Promise<DocumentPage> | undefined = read(undefined);
+  while (coming !== undefined) {
+    const page: DocumentPage = await coming;
+    signal().throwIfAborted();
+    coming = page.next === undefined ? undefined : read(page.next);
+    yield* page.items;
+  }
+}
