@@ -41,6 +41,10 @@ export const jobCodes = {
   BAD_SOURCE:
     'The input is corrupt, truncated, encrypted, empty, or not of the type it claims. Repair the file; redriving the same bytes fails again.',
   CANCELLED: 'Cancelled on request. Not a dead letter: the job is removed and a record answers for 24 hours.',
+  DOCUMENTS_MISSING:
+    'The job needs documents and this worker has no store for them: set MONGODB_URL (documents are kept by PostgreSQL only when the queue is), then redrive.',
+  DOCUMENT_REFUSED:
+    'A collection, filter, sort or document that no store takes: undeclared, too large, or no JSON. The message says what was expected.',
   EXPIRED: 'The start-by time passed, or the job is older than maxAgeMs. Redrive it if it is still wanted.',
   FORBIDDEN_TARGET: 'An address, path, bucket or foreign object the job may not read. Security event.',
   LIMIT_EXCEEDED: 'Pixels, duration, streams, frames or bytes over the limit of the job type.',
@@ -55,6 +59,8 @@ export const jobCodes = {
     'The payload does not match the schema of the job type. Fix the producer, then redrive with a patch or discard.',
   PAYLOAD_LOST:
     'The payload is kept in the object store (over 256 KiB) and is missing there or was altered. Restore the object and redrive, or enqueue it again and discard.',
+  QUERY_TIMEOUT:
+    'A query over documents took longer than 3 s (one document), 5 s (a page) or 10 s (many); retried. Declare an index for its fields, or relieve the server.',
   RESULT_INVALID: 'The handler returned something its own result schema refuses: a bug of the handler.',
   SANDBOX_CRASH:
     'The child process ended without an answer, broke the protocol, flooded its output or started too many processes. Run again once, alone.',
@@ -62,11 +68,5 @@ export const jobCodes = {
   SANDBOX_TIMEOUT: 'The child process was killed at its time limit, CPU limit, or for silence. Run again once, alone.',
   TIMED_OUT: 'The handler was still running in process at its time limit; retried.',
   UNEXPECTED: 'The handler threw something that is no JobError; retried.',
-  DOCUMENTS_MISSING:
-    'The job needs documents and this worker has no store for them: set MONGODB_URL (documents are kept by PostgreSQL only when the queue is), then redrive.',
-  DOCUMENT_REFUSED:
-    'A collection, filter, sort or document that no store takes: undeclared, too large, or no JSON. The message says what was expected.',
   UNKNOWN_JOB: 'No job type of that name in this release. Deploy workers before producers, then redrive.',
 } as const satisfies Record<string, string>;
-  QUERY_TIMEOUT:
-    'A query over documents took longer than 3 s (one document), 5 s (a page) or 10 s (many); retried. Declare an index for its fields, or relieve the server.',

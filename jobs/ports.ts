@@ -48,7 +48,11 @@ export type FieldFilter =
       readonly lte?: Scalar;
     };
 
-/** Field (a path with dots goes into objects) → what it must be. All must hold; an empty filter holds always. */
+/**
+ * Field (a path with dots goes into objects) → what it must be. All must hold; an empty filter holds always. `_id` is a
+ * field too. A missing field equals null; a list or an object equals no scalar. A bound holds for values of its own kind
+ * only: `{ gt: 5 }` finds numbers, `{ gt: 'a' }` text. Text is compared by its code points. At most 20 fields, 100 values in `in`.
+ */
 export type DocumentFilter = Readonly<Record<string, FieldFilter>>;
 
 /** JSON with an id. `_version` is the store's: 1 when a document is first written, one more at each write. */
@@ -58,7 +62,10 @@ export interface StoredDocument {
   readonly [field: string]: unknown;
 }
 
-/** What a handler writes: an id and JSON, at most 1 MiB. */
+/**
+ * What a handler writes: an id (1–512 bytes of UTF-8) and JSON of at most 1 MiB and 64 levels, without NUL characters and
+ * halves of surrogate pairs. Dates become RFC 3339 text, undefined is left out; the order of fields is not kept.
+ */
 export interface NewDocument {
   readonly _id: string;
   readonly [field: string]: unknown;
@@ -66,44 +73,62 @@ export interface NewDocument {
 
 export interface DocumentQuery {
   readonly filter?: DocumentFilter;
-  /** Fields of a declared index, each ascending or descending; `_id` ascending breaks ties. Default: by `_id`. */
+  /**
+   * Fields of a declared index in its order, after those that the filter fixes to one value; all ascending or all
+   * descending. Ties: by the index's further fields, then `_id`, the same way round. Default: `_id` ascending. In order:
+   * null or missing, numbers, text, false, true.
+   */
   readonly sort?: readonly { readonly field: string; readonly descending?: boolean }[];
 }
 
 export interface DocumentPage {
   readonly items: readonly StoredDocument[];
-  /** Pass it as `after` for the next page; absent on the last. */
+  /** Pass it as `after` with the same query for the next page; absent on the last. */
   readonly next?: string;
 }
 
 /**
  * The documents of the job's own tenant: results of aggregation jobs and what exports read. Kept by MongoDB when
- * `MONGODB_URL` is set, else by the PostgreSQL that keeps the queue. One document is written as a whole and atomically;
- * several are not. A query over its time (3 s for one, 5 s for a list) is `retry('QUERY_TIMEOUT')`.
+ * `MONGODB_URL` is set, else by the PostgreSQL that keeps the queue. Collections are declared by job types
+ * (`collections` of `defineJob`). One document is written as a whole and atomically; several are not. An expired document
+ * is as absent as one that never was.
+ *
+ * Throws `DOCUMENTS_MISSING` (dead) where no store keeps documents, `DOCUMENT_REFUSED` (dead) for a collection, filter,
+ * sort or document that is none, `QUERY_TIMEOUT` (retry) for a query over its time (3 s for one document, 5 s for a page,
+ * 10 s for many at once), `NETWORK` (retry) when the store does not answer.
  */
 export interface JobDocuments {
   readonly get: (collection: string, id: string) => Promise<StoredDocument | undefined>;
   /**
    * Writes a document, made or replaced. With `version` only if the stored one has that version (0 = absent): false
-   * when it has not, and nothing is written.
+   * when it has not, and nothing is written. `ttlMs`: how long it lives from now on, at most the `ttlMs` its collection
+   * declares, which is the default; refused where it declares none.
    */
   readonly put: (
     collection: string,
     document: NewDocument,
-    options?: { readonly version?: number },
+    options?: { readonly version?: number; readonly ttlMs?: number },
   ) => Promise<boolean>;
-  /** Writes up to 1,000 at once; each is made or replaced. */
-  readonly putMany: (collection: string, documents: readonly NewDocument[]) => Promise<void>;
-  /** Up to `limit` (1–1,000, default 100) in order. */
+  /** Writes up to 1,000 with different ids at once, at most 16 MiB together; each is made or replaced. */
+  readonly putMany: (
+    collection: string,
+    documents: readonly NewDocument[],
+    options?: { readonly ttlMs?: number },
+  ) => Promise<void>;
+  /** Up to `limit` (1–1,000, default 100) in order, fewer where they have more than 2 MiB together: only `next` says whether there are more. */
   readonly page: (
     collection: string,
     query: DocumentQuery & { readonly limit?: number; readonly after?: string },
   ) => Promise<DocumentPage>;
-  /** All in order, read in pages as they are taken; documents written after its start may or may not appear, none twice. */
+  /**
+   * All in order, read in pages as they are taken, the next one while one is worked on. By `_id` none comes twice; by
+   * another field one that is moved meanwhile may come again or not at all. Documents written after its start may or may
+   * not appear: bound `_id` where that matters.
+   */
   readonly stream: (collection: string, query: DocumentQuery) => AsyncIterable<StoredDocument>;
-  /** How many were there. */
+  /** At most 1,000 ids; how many were there. */
   readonly remove: (collection: string, ids: readonly string[]) => Promise<number>;
-  /** Removes every document whose id begins with `prefix`; how many were there. */
+  /** Removes every document whose id begins with `prefix` (not empty); how many were there. */
   readonly removePrefix: (collection: string, prefix: string) => Promise<number>;
 }
 

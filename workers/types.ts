@@ -121,6 +121,7 @@ function createServiceParts(
   const buckets = new Map<string, Promise<ObjectStore>>();
   const parts: ServiceParts = {
     records: backend.records,
+    documents: options.documents,
     objects,
     async bucket(name) {
       if (!allowed.includes(name)) return undefined;
@@ -132,7 +133,6 @@ function createServiceParts(
     async enqueue(type, payload, { tenant, idempotencyKey, delayMs }) {
       const job = registry.find(type);
       if (job === undefined) throw giveUp('UNKNOWN_JOB', `ctx.enqueue: this release has no job type "${type}".`);
-    documents: options.documents,
       const more = { tenant, idempotencyKey, ...(delayMs === undefined ? {} : { delayMs }) };
       try {
         return await client.enqueue(job, payload, more);

@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { giveUp, type JobError } from '../../jobs/errors.ts';
 import type { Services } from '../context.ts';
+import { childDocuments } from './document-calls.ts';
 import type { Call, Upward } from './protocol.ts';
 
 const onceAnswer = z.discriminatedUnion('state', [
-import { childDocuments } from './document-calls.ts';
   z.object({ state: z.literal('done'), result: z.unknown() }),
   z.object({ state: z.literal('run') }),
   z.object({ state: z.literal('skip') }),

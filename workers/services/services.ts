@@ -3,21 +3,21 @@ import type { RecordStore } from '../../backends/backend.ts';
 import type { Enqueued } from '../../jobs/define.ts';
 import { retry } from '../../jobs/errors.ts';
 import type { FetchedInput, LogLevel, StoredObject } from '../../jobs/ports.ts';
+import type { Documents } from '../../runtime/documents.ts';
 import type { AttemptFacts, OnceAnswer, Services } from '../context.ts';
+import { attemptDocuments, type DocumentCalls } from './documents.ts';
 import { createNotes, type NoteSink, type Notes } from './notes.ts';
 import { type AttemptObjects, createObjects, type ObjectParts } from './objects.ts';
 import { createOnce, type Once } from './once.ts';
-import type { Documents } from '../../runtime/documents.ts';
-import { attemptDocuments, type DocumentCalls } from './documents.ts';
 
 /** Shared by all attempts of a process. */
 export interface ServiceParts extends ObjectParts {
   readonly records: RecordStore;
+  /** Undefined where documents are not kept. */
+  readonly documents: Documents | undefined;
   /** Throws `UNKNOWN_JOB` or `PAYLOAD_INVALID` where the client would. */
   readonly enqueue: (
     type: string,
-  /** Undefined where documents are not kept. */
-  readonly documents: Documents | undefined;
     payload: unknown,
     options: { readonly tenant: string; readonly idempotencyKey: string; readonly delayMs?: number },
   ) => Promise<Enqueued>;
@@ -42,6 +42,7 @@ export class OwnServices implements Services {
   #once: Once | undefined = undefined;
   #notes: Notes | undefined = undefined;
   #objects: AttemptObjects | undefined = undefined;
+  #documents: DocumentCalls | undefined = undefined;
 
   constructor(parts: ServiceParts, attempt: ServiceAttempt, folder: () => string) {
     this.#parts = parts;
@@ -49,7 +50,6 @@ export class OwnServices implements Services {
     this.#folder = folder;
   }
 
-  #documents: DocumentCalls | undefined = undefined;
   /** The handler noted something or began an effect: there is something to close. */
   get isUsed(): boolean {
     return this.#notes !== undefined || this.#once !== undefined;
