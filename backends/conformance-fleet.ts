@@ -187,6 +187,7 @@ function workerTests(stage: Stage, register: Register): void {
     p50Ms: 10,
     p95Ms: 20,
     notClaiming: null,
+    circuits: [{ name: 'smtp', state: 2 }],
     queues: [{ queue: 'q', concurrency: 2, active: 1, ended: 5, p50Ms: 10, p95Ms: 20, ended5m: 9, meanMs5m: 11 }],
   };
 

@@ -18,6 +18,8 @@ const queueFacts = z.object({
   meanMs5m: z.number().nullable(),
 });
 
+const circuit = z.object({ name: z.string(), state: z.union([z.literal(0), z.literal(1), z.literal(2)]) });
+
 const record = z.object({
   host: z.string(),
   pid: z.number(),
@@ -33,6 +35,8 @@ const record = z.object({
   p95Ms: z.number().nullable(),
   /** Why it claims nothing; null when it claims. */
   notClaiming: z.string().nullable(),
+  /** Breakers that are not closed, the open ones first; the first twenty. Workers of an older release say nothing of them. */
+  circuits: z.array(circuit).default([]),
   /** The first hundred. */
   queues: z.array(queueFacts),
 });
@@ -41,6 +45,7 @@ export type WorkerFacts = z.output<typeof record>;
 /** A worker that has not been heard of for so long counts as gone. */
 const aliveMs = 60_000;
 const queuesShown = 100;
+const circuitsShown = 20;
 const setName = 'workers';
 
 const workerKey = (instance: string): string => `worker:${instance}`;
@@ -49,7 +54,8 @@ const workerKey = (instance: string): string => `worker:${instance}`;
 export async function putWorker(records: RecordStore, instance: string, facts: WorkerFacts): Promise<void> {
   const notClaiming = facts.notClaiming?.slice(0, 500) ?? null;
   const queues = facts.queues.slice(0, queuesShown);
-  await write(records, workerKey(instance), { ...facts, notClaiming, queues }, aliveMs);
+  const circuits = facts.circuits.slice(0, circuitsShown);
+  await write(records, workerKey(instance), { ...facts, circuits, notClaiming, queues }, aliveMs);
   // Every time: whoever looked while this worker could not speak has dropped its name.
   await nameSet(records, setName).add(instance);
 }

@@ -38,6 +38,10 @@ function servicesOf(photo: string, folder: string): Services {
   return {
     onceBegin: async () => refuse(),
     onceEnd: async () => refuse(),
+    onceForget: async () => refuse(),
+    dependencyBegin: async () => refuse(),
+    dependencyEnd: async () => refuse(),
+    http: async () => refuse(),
     enqueue: async () => refuse(),
     objectHead: async () => refuse(),
     documents: attemptDocuments(undefined, '-'),

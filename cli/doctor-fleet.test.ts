@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { judgeWorkers } from './doctor-fleet.ts';
 
-const worker = { host: 'a', pid: 1, version: '1.2.0', clockOffMs: 12, notClaiming: null };
+const worker = { host: 'a', pid: 1, version: '1.2.0', clockOffMs: 12, notClaiming: null, circuits: [] };
 
 describe('what doctor says of the workers', () => {
   it('is that all is well', () => {
@@ -19,6 +19,13 @@ describe('what doctor says of the workers', () => {
   ])('names what is wrong, with its cost and the way out: %j', (workers, state, detail) => {
     expect(judgeWorkers(workers, '1.2.0')).toEqual([
       { check: 'workers', state, detail, why: expect.any(String), fix: expect.any(String) },
+    ]);
+  });
+
+  it('names each dependency that some of them do not ask now', () => {
+    const broken = { ...worker, circuits: [{ name: 'smtp', state: 2 as const }] };
+    expect(judgeWorkers([worker, broken], '1.2.0')).toMatchObject([
+      { check: 'circuit breakers', state: 'weak', detail: 'smtp keeps failing in 1 of 2 workers.' },
     ]);
   });
 });

@@ -2,7 +2,7 @@
 import type { WorkerFacts } from '../backends/worker-list.ts';
 import type { Finding } from './finding.ts';
 
-type Worker = Pick<WorkerFacts, 'clockOffMs' | 'host' | 'notClaiming' | 'pid' | 'version'>;
+type Worker = Pick<WorkerFacts, 'circuits' | 'clockOffMs' | 'host' | 'notClaiming' | 'pid' | 'version'>;
 
 const skewLimitMs = 2_000;
 const check = 'workers';
@@ -11,7 +11,12 @@ const nameOf = ({ host, pid }: Worker): string => `${host}/${pid}`;
 /** `ownVersion`: the release that asks. */
 export function judgeWorkers(workers: readonly Worker[], ownVersion: string): Finding[] {
   if (workers.length === 0) return [{ check, state: 'ok', detail: 'none is running.' }];
-  const found = [...judgeVersions(workers, ownVersion), ...judgeClocks(workers), ...judgeClaims(workers)];
+  const found = [
+    ...judgeVersions(workers, ownVersion),
+    ...judgeClocks(workers),
+    ...judgeClaims(workers),
+    ...judgeCircuits(workers),
+  ];
   return found.length > 0
     ? found
     : [{ check, state: 'ok', detail: `${workers.length}, all of ${ownVersion}, all claiming.` }];
@@ -57,4 +62,15 @@ function judgeClaims(workers: readonly Worker[]): Finding[] {
       why: 'Its share of the work waits.',
       fix: 'Look at its log; it takes up work again by itself when the cause is gone.',
     }));
+}
+
+function judgeCircuits(workers: readonly Worker[]): Finding[] {
+  const names = new Set(workers.flatMap(({ circuits }) => circuits.map(({ name }) => name)));
+  return Array.from(names, (name) => ({
+    check: 'circuit breakers',
+    state: 'weak',
+    detail: `${name} keeps failing in ${workers.filter(({ circuits }) => circuits.some((one) => one.name === name)).length} of ${workers.length} workers.`,
+    why: 'Nobody asks it for a while; jobs that need it are put off and spend no attempt.',
+    fix: 'Look at the dependency; a probe finds out by itself when it is back.',
+  }));
 }

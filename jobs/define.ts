@@ -21,7 +21,7 @@
 import { z } from 'zod';
 import { giveUp } from './errors.ts';
 import { defaultPolicy, type Level, type Policy } from './policy.ts';
-import type { JobDocuments, JobObjects, LogLevel } from './ports.ts';
+import type { JobDependency, JobDocuments, JobHttp, JobObjects, LogLevel } from './ports.ts';
 import type { Schedule } from './schedule.ts';
 
 /** What a job type says of a collection of `ctx.documents`. Made at boot where it is missing, by any number of processes. */
@@ -129,7 +129,8 @@ export interface JobContext {
   /**
    * Runs an effect at most once per job and key, and replays its result (JSON, at most 16 KiB) to later attempts.
    * `whenUnknown` says what to do when an earlier attempt began the effect and nobody knows whether it happened:
-   * `repeat` (default) where the receiver drops duplicates by the effect's own key, `skip` where it cannot.
+   * `repeat` (default) where the receiver drops duplicates by the effect's own key, `skip` where it cannot (the answer
+   * is then undefined). An effect that throws an error with `effect: 'none'` counts as never begun.
    */
   readonly once: <T>(key: string, effect: () => Promise<T>, whenUnknown?: 'repeat' | 'skip') => Promise<T | undefined>;
   /** 0–100, clamped, never falling, sent at most once a second. */
@@ -142,6 +143,8 @@ export interface JobContext {
   ) => Promise<Enqueued>;
   readonly objects: JobObjects;
   readonly documents: JobDocuments;
+  readonly http: JobHttp;
+  readonly dependency: JobDependency;
 }
 
 export interface OpenHandler {
@@ -219,3 +222,7 @@ export const inputFile = (): z.ZodString =>
       'expected object:<key>, s3://bucket/key or https://…',
     )
     .meta({ file: true });
+
+/**
+ * the job is stored, opened in the worker. Wherever else the payload is shown or searched it is not there.
+ */

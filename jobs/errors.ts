@@ -14,10 +14,18 @@ export class JobError extends Error {
   override readonly name = 'JobError';
   readonly code: string;
   readonly verdict: Verdict;
-  constructor(code: string, message: string, verdict: Verdict, options?: ErrorOptions) {
+  /** Of an effect that failed: `none` = it has certainly not happened, so that `ctx.once` forgets that it was begun. */
+  readonly effect: 'none' | 'unknown';
+  constructor(
+    code: string,
+    message: string,
+    verdict: Verdict,
+    options?: ErrorOptions & { readonly effect?: 'none' | 'unknown' },
+  ) {
     super(message, options);
     this.code = code;
     this.verdict = verdict;
+    this.effect = options?.effect ?? 'unknown';
   }
 }
 
@@ -36,11 +44,24 @@ export function retry(code: string, message: string, notBeforeMs = 0, options?: 
   return new JobError(code, message, { kind: 'retry', notBeforeMs: Math.max(0, Math.round(notBeforeMs)) }, options);
 }
 
+/**
+ * The same error, saying that the effect it stands for has certainly not happened (refused, never connected): thrown out
+ * of `ctx.once`, even an effect that is never repeated on suspicion is tried again.
+ */
+export function nothingHappened(error: JobError): JobError {
+  const { code, message, verdict, cause, stack } = error;
+  const marked = new JobError(code, message, verdict, { ...(cause === undefined ? {} : { cause }), effect: 'none' });
+  if (stack !== undefined) marked.stack = stack;
+  return marked;
+}
+
 /** Every code a dead letter can carry that is ours, with what it means and what to do. Handlers may add `HTTP_<status>`. */
 export const jobCodes = {
   BAD_SOURCE:
     'The input is corrupt, truncated, encrypted, empty, or not of the type it claims. Repair the file; redriving the same bytes fails again.',
   CANCELLED: 'Cancelled on request. Not a dead letter: the job is removed and a record answers for 24 hours.',
+  DEPENDENCY_DOWN:
+    'A server this job needs failed five times within 30 seconds, so nobody asks it for a while; put off without an attempt spent. A dead letter only when maxAgeMs ran out meanwhile. See GET /v1/circuit-breakers.',
   DOCUMENTS_MISSING:
     'The job needs documents and this worker has no store for them: set MONGODB_URL (documents are kept by PostgreSQL only when the queue is), then redrive.',
   DOCUMENT_REFUSED:

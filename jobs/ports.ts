@@ -136,19 +136,22 @@ export interface HttpRequest {
   /** `https://` or `http://`, public addresses only, ports 80 and 443 (`HTTP_ALLOW` names exceptions). */
   readonly url: string;
   /** Default GET. */
-  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
-  /** A longer answer is `giveUp('LIMIT_EXCEEDED')`. Default 5 MiB. */
-  readonly maxBytes?: number;
-  /** For the whole exchange, redirects included. Default 15,000. */
-  readonly timeoutMs?: number;
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | undefined;
+  /** `authorization` and `cookie` do not follow a redirect to another origin. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: string | Uint8Array | undefined;
+  /** Bytes of the answer, counted after they were unpacked (gzip, br); a longer one is `giveUp('LIMIT_EXCEEDED')`. Default 5 MiB. */
+  readonly maxBytes?: number | undefined;
+  /** False: only status and headers are wanted, the connection ends behind them. Default true. */
+  readonly readBody?: boolean | undefined;
+  /** For each try, from its look-up to its last byte, redirects included. Default 15,000. */
+  readonly timeoutMs?: number | undefined;
   /** How many are followed, each checked like the first address. Default 3; with 0 a redirect is the answer. */
-  readonly redirects?: number;
+  readonly redirects?: number | undefined;
   /** Tries in all when the network fails or the answer is 502, 503 or 504, 1 to 10 s apart. Default 3 for GET and HEAD, 1 for others. */
-  readonly tries?: number;
-  /** Which circuit breaker counts it. Default: the host of `url`. */
-  readonly dependency?: string;
+  readonly tries?: number | undefined;
+  /** Which circuit breaker counts it. Default: host and port of `url`. */
+  readonly dependency?: string | undefined;
 }
 
 export interface HttpAnswer {
@@ -156,10 +159,28 @@ export interface HttpAnswer {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Unpacked. */
   readonly body: Uint8Array;
   /** Where the answer came from, after redirects. */
   readonly url: string;
+  /** What its Retry-After says, seconds or date, in ms from now; absent without a readable one. */
+  readonly retryAfterMs?: number;
 }
 
-/** Asks a server of others. Throws `FORBIDDEN_TARGET`, `LIMIT_EXCEEDED`, or retries on network trouble; later while its breaker is open. */
+/**
+ * Asks a server of others. Throws `FORBIDDEN_TARGET` or `LIMIT_EXCEEDED` (dead), `NETWORK` (retried), `DEPENDENCY_DOWN`
+ * (later) while the breaker of the dependency is open. Errors say whether anything can have left this machine (`effect`).
+ */
 export type JobHttp = (request: HttpRequest) => Promise<HttpAnswer>;
+
+/**
+ * Calls something a job depends on (a mail server, a model) under its circuit breaker: five failures within 30 seconds,
+ * counted over all jobs of the process, and nobody calls it for a while; jobs that would are put off (`DEPENDENCY_DOWN`)
+ * without an attempt spent. `isFailure` says which errors speak against the dependency; default: those a retry is for.
+ * What is refused for this one job (an address, a size) must not count.
+ */
+export type JobDependency = <T>(
+  name: string,
+  call: () => Promise<T>,
+  isFailure?: (error: unknown) => boolean,
+) => Promise<T>;

@@ -131,6 +131,10 @@ test('workers are listed with what they do and why they claim nothing', async ()
     startedAt: 0,
     beatAt: 60_000,
     active: 1,
+    circuits: [
+      { name: 'mail.example.com:587', state: 2 },
+      { name: 'b', state: 1 },
+    ],
     notClaiming: 'The clock is off.',
   });
   const { json } = await api.call('GET', '/v1/workers');
@@ -141,11 +145,30 @@ test('workers are listed with what they do and why they claim nothing', async ()
       startedAt: '1970-01-01T00:00:00.000Z',
       seenAt: '1970-01-01T00:01:00.000Z',
       active: 1,
+      circuits: [
+        { name: 'mail.example.com:587', state: 'open' },
+        { name: 'b', state: 'half-open' },
+      ],
       claiming: false,
       reason: 'The clock is off.',
       queues: [{ queue, concurrency: 4, active: 1, ended: 60, p50Ms: 10, p95Ms: 90 }],
     },
   ]);
+  await putWorker(api.backend.records, 'two', {
+    ...facts,
+    startedAt: 0,
+    beatAt: 60_000,
+    active: 0,
+    circuits: [{ name: 'b', state: 2 }],
+    notClaiming: null,
+  });
+  expect((await api.call('GET', '/v1/circuit-breakers')).json).toEqual({
+    circuits: [
+      { name: 'b', state: 'open', workers: ['one', 'two'] },
+      { name: 'mail.example.com:587', state: 'open', workers: ['one'] },
+    ],
+  });
+  await removeWorker(api.backend.records, 'two');
   await removeWorker(api.backend.records, 'one');
   expect((await api.call('GET', '/v1/workers')).json).toEqual({ workers: [] });
 });
@@ -156,6 +179,7 @@ test('all of it is for operators', async () => {
   const headers = { authorization: `Bearer ${key}` };
   for (const [method, path, body] of [
     ['GET', '/v1/workers', undefined],
+    ['GET', '/v1/circuit-breakers', undefined],
     ['POST', '/v1/workers/tune', { queue, concurrency: 1 }],
     ['POST', `/v1/queues/${queue}/pause`, { reason: 'x' }],
     ['POST', '/v1/fleet/resume', undefined],

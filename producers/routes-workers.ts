@@ -1,4 +1,4 @@
-/** `/v1/workers`: which processes run jobs, how fast, and how many at once. */
+/** `/v1/workers` and `/v1/circuit-breakers`: which processes run jobs, how fast, how many at once, and what they cannot reach. */
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { mostConcurrency, tune } from '../backends/tunings.ts';
@@ -11,6 +11,8 @@ export interface WorkerRouteParts {
   readonly backend: Backend;
   readonly registry: Registry;
 }
+
+const circuitWords = ['closed', 'half-open', 'open'] as const;
 
 const latency = {
   p50Ms: z.number().nullable().describe('Half of the attempts of the last minute took at most so long; to 10 %.'),
@@ -31,6 +33,9 @@ const worker = z.object({
   memoryMb: z.number(),
   active: z.int(),
   ...latency,
+  circuits: z
+    .array(z.object({ name: z.string(), state: z.enum(circuitWords) }))
+    .describe('Circuit breakers of this process that are not closed, the open ones first; at most 20.'),
   queues: z.array(
     z.object({
       queue: z.string(),
@@ -54,7 +59,7 @@ const tuning = z.strictObject({
 });
 
 export function workerRoutes(parts: WorkerRouteParts): Route[] {
-  return [listRoute(parts), tuneRoute(parts)];
+  return [listRoute(parts), tuneRoute(parts), circuitRoute(parts)];
 }
 
 function listRoute({ backend }: WorkerRouteParts): Route {
@@ -77,13 +82,14 @@ function listRoute({ backend }: WorkerRouteParts): Route {
 }
 
 function describeWorker(facts: WorkerFacts & { readonly instance: string }): z.output<typeof worker> {
-  const { startedAt, beatAt, notClaiming, queues, ...rest } = facts;
+  const { startedAt, beatAt, circuits, notClaiming, queues, ...rest } = facts;
   return {
     ...rest,
     startedAt: new Date(startedAt).toISOString(),
     seenAt: new Date(beatAt).toISOString(),
     claiming: notClaiming === null,
     reason: notClaiming,
+    circuits: circuits.map(({ name, state }) => ({ name, state: circuitWords[state] })),
     queues: queues.map(({ ended5m: _ended, meanMs5m: _mean, ...shown }) => shown),
   };
 }
@@ -114,4 +120,47 @@ function tuneRoute({ backend, registry }: WorkerRouteParts): Route {
       return { status: 200, body: { queue: job.name, concurrency } };
     },
   });
+}
+
+const circuits = z.object({
+  circuits: z.array(
+    z.object({
+      name: z.string().describe('The dependency: a name of a handler, or host and port.'),
+      state: z.enum(circuitWords).describe('The worst of all workers.'),
+      workers: z.array(z.string()).describe('Instances of the workers in which it is not closed.'),
+    }),
+  ),
+});
+
+function circuitRoute({ backend }: WorkerRouteParts): Route {
+  return defineRoute({
+    method: 'GET',
+    path: '/v1/circuit-breakers',
+    operationId: 'listCircuitBreakers',
+    summary: 'Dependencies that workers do not ask now because they keep failing; jobs that need them are put off.',
+    tag: 'queues',
+    scope: 'operator',
+    params: nothing,
+    query: nothing,
+    body: noBody,
+    answers: { 200: { description: 'Every breaker that is not closed somewhere.', schema: circuits } },
+    handle: async () => ({ status: 200, body: { circuits: worstOf(await listWorkers(backend.records)) } }),
+  });
+}
+
+function worstOf(
+  workers: readonly (Pick<WorkerFacts, 'circuits'> & { readonly instance: string })[],
+): z.output<typeof circuits>['circuits'] {
+  const byName = new Map<string, { state: 0 | 1 | 2; readonly workers: string[] }>();
+  for (const { instance, circuits: own } of workers) {
+    for (const { name, state } of own) {
+      const found = byName.get(name) ?? { state, workers: [] };
+      if (state > found.state) found.state = state;
+      found.workers.push(instance);
+      byName.set(name, found);
+    }
+  }
+  return Array.from(byName, ([name, found]) => ({ name, ...found, state: circuitWords[found.state] })).toSorted(
+    (a, b) => a.name.localeCompare(b.name),
+  );
 }

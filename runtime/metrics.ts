@@ -26,10 +26,17 @@ export interface WorkerSample {
   readonly concurrency: number;
 }
 
+/** A circuit breaker: 0 closed, 1 half-open, 2 open. */
+export interface CircuitSample {
+  readonly name: string;
+  readonly state: 0 | 1 | 2;
+}
+
 /** Asked once per scrape. One that throws marks the scrape, not the process: its families keep out of the answer. */
 export interface GaugeSource {
   readonly queues?: () => Promise<readonly QueueSample[]>;
   readonly workers?: () => readonly WorkerSample[];
+  readonly circuits?: () => readonly CircuitSample[];
   /** Whether the store answers. */
   readonly backendUp?: () => Promise<boolean>;
 }
@@ -159,6 +166,11 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
   const up = gauge('jobfleet_worker_up', '1 while this process serves the queue.', ['queue']);
   const active = gauge('jobfleet_worker_active_jobs', 'Attempts running in this process.', ['queue']);
   const concurrency = gauge('jobfleet_worker_concurrency', 'Attempts this process runs at most.', ['queue']);
+  const circuit = gauge(
+    'jobfleet_circuit_state',
+    'Circuit breaker of a dependency in this process: 0 closed, 1 half-open, 2 open.',
+    ['name'],
+  );
   const backendUp = gauge('jobfleet_backend_up', '1 when the store answered this scrape.', []);
 
   const fillQueues = (samples: readonly QueueSample[]): void => {
@@ -178,9 +190,10 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
     }
   };
   return async (sources) => {
-    for (const family of [count, oldest, tag, overdue, deadLetters, up, active, concurrency]) family.reset();
+    for (const family of [count, oldest, tag, overdue, deadLetters, up, active, concurrency, circuit]) family.reset();
     for (const source of sources) {
       fillWorkers(source.workers?.() ?? []);
+      for (const { name, state } of source.circuits?.() ?? []) circuit.labels(name).set(state);
       // A store that is down is what backend_up says; the scrape itself must still answer.
       if (source.backendUp !== undefined) backendUp.set((await source.backendUp().catch(() => false)) ? 1 : 0);
       if (source.queues !== undefined) fillQueues(await source.queues().catch(() => []));

@@ -4,9 +4,10 @@
  * worker's own `Services`. All their arguments and answers are JSON.
  */
 import type { Enqueued, EnqueueOptions, JobContext } from '../jobs/define.ts';
-import type { FetchedInput, LogLevel, StoredObject } from '../jobs/ports.ts';
-
+import { JobError } from '../jobs/errors.ts';
+import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, StoredObject } from '../jobs/ports.ts';
 import { type DocumentCalls, streamPages } from './services/documents.ts';
+
 /** What differs per attempt. */
 export interface AttemptFacts {
   readonly id: string;
@@ -26,6 +27,12 @@ export interface Services {
   onceBegin(key: string, whenUnknown: 'repeat' | 'skip'): Promise<OnceAnswer>;
   /** Confirms the intent with its result. */
   onceEnd(key: string, result: unknown): Promise<void>;
+  /** The effect has certainly not happened: as if it had never begun. */
+  onceForget(key: string): Promise<void>;
+  /** Throws `DEPENDENCY_DOWN` while the circuit is open; else the answer names the call for `dependencyEnd`. */
+  dependencyBegin(name: string): Promise<number>;
+  dependencyEnd(call: number, outcome: 'failed' | 'ok' | 'unknown'): Promise<void>;
+  http(request: HttpRequest): Promise<HttpAnswer>;
   enqueue(
     type: string,
     payload: unknown,
@@ -92,7 +99,13 @@ class AttemptContext implements JobContext {
       if (answer.state === 'skip') return undefined;
       // The record holds what an earlier attempt's effect returned, as JSON; its type is the effect's by construction.
       if (answer.state === 'done') return answer.result as T;
-      const result = await effect();
+      let result: T;
+      try {
+        result = await effect();
+      } catch (error) {
+        if (error instanceof JobError && error.effect === 'none') await services.onceForget(key);
+        throw error;
+      }
       // JSON knows no undefined: an effect that answers nothing is replayed as null.
       await services.onceEnd(key, result ?? null);
       return result;
@@ -105,6 +118,26 @@ class AttemptContext implements JobContext {
   get enqueue(): JobContext['enqueue'] {
     const services = this.#services;
     return (job, payload, options) => services.enqueue(job.name, payload, options);
+  }
+  get http(): JobContext['http'] {
+    const services = this.#services;
+    return (request) => services.http(request);
+  }
+  get dependency(): JobContext['dependency'] {
+    const services = this.#services;
+    const signal = (): AbortSignal => this.#own.signal();
+    return async (name, call, isFailure = isWorthARetry) => {
+      const begun = await services.dependencyBegin(name);
+      try {
+        const answer = await call();
+        await services.dependencyEnd(begun, 'ok');
+        return answer;
+      } catch (error) {
+        const outcome = signal().aborted ? 'unknown' : isFailure(error) ? 'failed' : 'ok';
+        await services.dependencyEnd(begun, outcome);
+        throw error;
+      }
+    };
   }
   get objects(): JobContext['objects'] {
     const services = this.#services;
@@ -122,4 +155,9 @@ class AttemptContext implements JobContext {
       stream: (collection, query) => streamPages(documents, () => this.#own.signal(), collection, query),
     };
   }
+}
+
+/** What speaks against a dependency unless a handler knows better: what the same call may survive a moment later. */
+function isWorthARetry(error: unknown): boolean {
+  return !(error instanceof JobError) || error.verdict.kind === 'retry';
 }

@@ -35,6 +35,9 @@ export const workersEnv = z.object({
     .max(1)
     .default(0)
     .describe('Share of the successful attempts above 200 a second that get a log line, 0 to 1. Failures always do.'),
+  HTTP_ALLOW: names.describe(
+    'Hosts that jobs may reach although they are private or on another port than 80 and 443: host:port pairs, separated by commas. Default: none.',
+  ),
   INPUT_BUCKETS: names.describe(
     'Buckets that payloads may name as s3://bucket/key, separated by commas. Default: none.',
   ),

@@ -11,6 +11,7 @@ import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import type { Ended } from './attempt.ts';
+import { type Breakers, createBreakers } from './breaker.ts';
 import { type Availability, findAvailable, type ServedType } from './availability.ts';
 import type { Claim } from './claim.ts';
 import type { WorkersEnv } from './env.ts';
@@ -32,10 +33,10 @@ export interface FleetOptions {
     enqueue(job: Job, payload: Input<Job>, options: EnqueueOptions): Promise<Enqueued>;
   };
   readonly objects: ObjectStore;
-  readonly log: Log;
-  readonly metrics: Metrics;
   /** Undefined: nothing keeps documents, and types that need them cannot run here. */
   readonly documents?: Documents | undefined;
+  readonly log: Log;
+  readonly metrics: Metrics;
   readonly env: WorkersEnv;
   /** Where the variables of handlers are found; `process.env` in a composition root. */
   readonly handlerEnv: Readonly<Record<string, string | undefined>>;
@@ -103,18 +104,20 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   });
   const guards = await openGuards(options, available, state, loops);
   const served = available.served.map(({ job }) => job);
-  const opening = applyQueueLimits(backend, served).then(() => openTypes(options, available.served));
+  const breakers = openBreakers(log, state);
+  const opening = applyQueueLimits(backend, served).then(() => openTypes(options, available.served, breakers));
   const types = await opening.catch(async (error: unknown) => {
     await guards.close();
     throw error;
   });
-  options.metrics.watch({ workers: () => loops.samples() });
+  options.metrics.watch({ workers: () => loops.samples(), circuits: () => breakers.samples() });
   const { clock, problem } = guards;
   const heartbeat = startHeartbeat({
     records: backend.records,
     instance: randomBytes(9).toString('base64url'),
     version: options.version ?? '0.0.0',
     samples: () => loops.samples(),
+    circuits: () => breakers.samples(),
     problem: () => (state.isStopping ? 'shutting down' : (problem() ?? nothingToRun(available))),
     clockOffMs: () => (clock.isKnown() ? clock.offMs() : undefined),
     onError: (error) => log.warn({ err: error }, 'the record of this worker was not written'),
@@ -133,7 +136,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     available,
     onFound: async (served) => {
       await applyQueueLimits(backend, [served.job]);
-      const opened = await openTypes(options, [served]);
+      const opened = await openTypes(options, [served], breakers);
       late.push(opened);
       add(opened, served);
       log.info({ job: served.job.name }, 'job type available now');
@@ -165,6 +168,18 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
       return { handedBack };
     },
   };
+}
+
+/** Their changes are told to the fleet at once, and in the log. */
+function openBreakers(log: Log, state: Pick<FleetState, 'changed'>): Breakers {
+  return createBreakers({
+    onChange: (dependency, now) => {
+      const facts = { dependency, circuit: (['closed', 'half-open', 'open'] as const)[now] };
+      if (now === 2) log.error(facts, 'a dependency keeps failing; its jobs are put off');
+      else log.info(facts, 'circuit breaker');
+      state.changed();
+    },
+  });
 }
 
 /** One type's claim loop, not claiming yet. */

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import type { RecordStore } from '../backends/backend.ts';
 import { putWorker, removeWorker } from '../backends/worker-list.ts';
-import type { WorkerSample } from '../runtime/metrics.ts';
+import type { CircuitSample, WorkerSample } from '../runtime/metrics.ts';
 import { createLatency, type Latency } from './latency.ts';
 
 export interface HeartbeatParts {
@@ -11,6 +11,8 @@ export interface HeartbeatParts {
   readonly instance: string;
   readonly version: string;
   readonly samples: () => readonly WorkerSample[];
+  /** Circuit breakers of this process, the open ones first. */
+  readonly circuits: () => readonly CircuitSample[];
   /** Why nothing is claimed now. */
   readonly problem: () => string | undefined;
   /** The store's clock minus ours, ms; undefined before it was compared. */
@@ -55,6 +57,7 @@ export function startHeartbeat(parts: HeartbeatParts): Heartbeat {
       p50Ms,
       p95Ms,
       notClaiming: parts.problem() ?? null,
+      circuits: parts.circuits().filter(({ state }) => state > 0),
       queues: samples.map((sample) => ({ ...sample, ...latencyOf(byQueue.get(sample.queue)) })),
     });
   };

@@ -15,10 +15,13 @@ import { memoryDocuments } from '../runtime/documents-memory.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
 import { type AttemptOutcome, attempt } from './attempt.ts';
+import { type Breakers, createBreakers } from './breaker.ts';
 import { type Claim, parseClaim } from './claim.ts';
 import { type ChildRunner, createHandling } from './handling.ts';
 import { createInterruptions } from './interruptions.ts';
 import { createRunning, type Running } from './running.ts';
+import { createAsk } from './services/ask.ts';
+import type { GuardOptions } from './services/guard.ts';
 import type { NoteSink, ProgressNote } from './services/notes.ts';
 import type { ServiceParts } from './services/services.ts';
 import { memoryRecords } from './testing-records.ts';
@@ -40,6 +43,10 @@ export interface RunJobOptions {
   readonly records?: ServiceParts['records'];
   /** How `https://` inputs are fetched; default: the guarded fetch of a worker. */
   readonly fetchUrl?: ServiceParts['fetchUrl'];
+  /** What `ctx.http` may reach beside public hosts, and whose certificates it trusts; default: nothing, the system's. */
+  readonly http?: GuardOptions;
+  /** Circuit breakers, for several runs of one process; default: of this run. */
+  readonly breakers?: Pick<Breakers, 'enter'>;
   /** Run the handler in a child of this pool, as a worker does for `isolation: 'child'`; default: in this process, whatever the policy says. */
   readonly pool?: ChildRunner;
   /** Called one turn of the loop after the handler began: lets a test abort it. */
@@ -95,6 +102,7 @@ async function runOnce(
   workDir: string,
 ): Promise<Omit<JobRun, 'close' | 'documents' | 'objects' | typeof Symbol.asyncDispose>> {
   const records = options.records ?? memoryRecords();
+  const breakers = options.breakers ?? createBreakers();
   const seen = { logs: [] as string[], progress: [] as ProgressNote[], enqueued: [] as JobRun['enqueued'][number][] };
   const sink: NoteSink = {
     log: async (line) => seen.logs.push(line),
@@ -109,8 +117,10 @@ async function runOnce(
     job,
     services: {
       records,
-      objects,
       documents: options.documents,
+      breakers,
+      ask: createAsk({ ...options.http, breakers }),
+      objects,
       bucket: async () => undefined,
       fetchUrl: options.fetchUrl ?? (await import('./services/http.ts')).guardedFetch,
       enqueue: async (type, more, { idempotencyKey }) => {
@@ -143,6 +153,7 @@ async function runOnce(
     await opened.close();
   }
 }
+
 
 function claimFor(handler: Handler, payload: unknown, options: RunJobOptions): Claim {
   const attempt = options.attempt ?? 1;

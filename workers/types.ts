@@ -7,12 +7,14 @@ import { LimitedError, ProducerError } from '../producers/client.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
 import type { ServedType } from './availability.ts';
+import type { Breakers } from './breaker.ts';
 import { openChildren } from './children.ts';
 import { createInterruptions, type Interruptions } from './interruptions.ts';
 import { makeFolder, openBase, removeLeftovers } from './isolate/folders.ts';
 import type { Pool } from './isolate/pool.ts';
 import type { FleetOptions } from './main.ts';
 import { createReport } from './report.ts';
+import type { Ask } from './services/ask.ts';
 import type { ServiceParts } from './services/services.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { QueueParts } from './worker.ts';
@@ -29,13 +31,17 @@ export interface OpenTypes {
 const sparesAfterMs = 1_000;
 
 /** Everything is opened by the first attempt that needs it; the spare children of types that always run in one, a second later. */
-export async function openTypes(options: FleetOptions, served: readonly ServedType[]): Promise<OpenTypes> {
+export async function openTypes(
+  options: FleetOptions,
+  served: readonly ServedType[],
+  breakers: Pick<Breakers, 'enter'>,
+): Promise<OpenTypes> {
   const { env, log, registry } = options;
   const base = join(env.WORK_DIR ?? tmpdir(), `jobfleet-${process.getuid?.() ?? 'attempts'}`);
   await openBase(base);
   await removeLeftovers(base);
   const folder = await makeFolder(base, undefined);
-  const services = createServiceParts(options, env.INPUT_BUCKETS ?? []);
+  const services = createServiceParts(options, breakers);
   const interruptions = countInterruptions(options);
   const slots = watchSlots(options);
   const handlers = new Map<string, Promise<OpenHandler>>();
@@ -115,21 +121,27 @@ function watchSlots({ backend, client, log, metrics }: FleetOptions): Slots {
 
 function createServiceParts(
   options: FleetOptions,
-  allowed: readonly string[],
+  breakers: Pick<Breakers, 'enter'>,
 ): { readonly parts: ServiceParts; close(): Promise<void> } {
-  const { backend, client, objects, registry } = options;
+  const { backend, client, env, objects, registry } = options;
+  const allow = env.HTTP_ALLOW ?? [];
+  // Loaded by the first job that asks somebody: most job types ask nobody.
+  let asking: Promise<Ask> | undefined;
+  const openAsk = async (): Promise<Ask> => (await import('./services/ask.ts')).createAsk({ allow, breakers });
   const buckets = new Map<string, Promise<ObjectStore>>();
   const parts: ServiceParts = {
     records: backend.records,
     documents: options.documents,
+    breakers,
+    ask: async (request, signal) => (await (asking ??= openAsk()))(request, signal),
     objects,
     async bucket(name) {
-      if (!allowed.includes(name)) return undefined;
+      if (env.INPUT_BUCKETS?.includes(name) !== true) return undefined;
       const known = buckets.get(name) ?? openObjectStore(`s3://${name}`, { baseDir: '.' });
       buckets.set(name, known);
       return known;
     },
-    fetchUrl: async (url, limits) => (await import('./services/http.ts')).guardedFetch(url, limits),
+    fetchUrl: async (url, limits) => (await import('./services/http.ts')).guardedFetch(url, { ...limits, allow }),
     async enqueue(type, payload, { tenant, idempotencyKey, delayMs }) {
       const job = registry.find(type);
       if (job === undefined) throw giveUp('UNKNOWN_JOB', `ctx.enqueue: this release has no job type "${type}".`);

@@ -33,6 +33,8 @@ function contextFor(photo: string, own: string): JobContext {
     progress: () => undefined,
     once: async (_key, effect) => effect(),
     enqueue: async () => Promise.reject(new Error('nothing is enqueued here')),
+    http: async () => Promise.reject(new Error('nobody is asked here')),
+    dependency: async (_name, call) => call(),
     objects: {
       fetch: async () => {
         const path = join(own, 'input');

@@ -79,6 +79,13 @@ export function recordServices(own: Partial<Services> = {}): Recorded {
           return { state: 'run' };
         },
         onceEnd: async (key, result) => void heard.push(['onceEnd', key, result]),
+        onceForget: async (key) => void heard.push(['onceForget', key]),
+        dependencyBegin: async (name) => heard.push(['dependencyBegin', name]),
+        dependencyEnd: async (call, outcome) => void heard.push(['dependencyEnd', call, outcome]),
+        http: async (request) => {
+          heard.push(['http', request]);
+          return { status: 200, headers: {}, body: Buffer.from(request.body ?? ''), url: request.url, retryAfterMs: 7 };
+        },
         enqueue: async (type, payload, options) => {
           heard.push(['enqueue', type, payload, options]);
           return { id: `${type}_1`, type, queue: type, status: 'waiting', duplicate: false, createdAt: '2026-01-01' };

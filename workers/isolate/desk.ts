@@ -5,10 +5,11 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { JobError, retry } from '../../jobs/errors.ts';
+import { giveUp, JobError, retry } from '../../jobs/errors.ts';
 import type { Services } from '../context.ts';
-import { type Call, type Downward, describeError, ProtocolError } from './protocol.ts';
+import { openOutput } from '../services/objects.ts';
 import { performDocumentCall } from './document-desk.ts';
+import { type Call, type Downward, describeError, ProtocolError } from './protocol.ts';
 
 export interface Desk {
   /** Throws `ProtocolError` over 10,000 calls. */
@@ -78,6 +79,18 @@ async function perform(call: Call, { services, folder, userId }: DeskParts): Pro
       return services.onceBegin(call.key, call.whenUnknown);
     case 'onceEnd':
       return services.onceEnd(call.key, call.result);
+    case 'onceForget':
+      return services.onceForget(call.key);
+    case 'dependencyBegin':
+      return services.dependencyBegin(call.dependency);
+    case 'dependencyEnd':
+      return services.dependencyEnd(call.call, call.outcome);
+    case 'http': {
+      const { body, bodyFile, ...request } = call.request;
+      const bytes = bodyFile === undefined ? body && Buffer.from(body, 'base64') : await readBody(folder, bodyFile);
+      const answer = await services.http({ ...request, body: bytes });
+      return { ...answer, body: Buffer.from(answer.body).toString('base64') };
+    }
     case 'enqueue': {
       const { key, delayMs } = call.options;
       return services.enqueue(call.type, call.payload, { key, ...(delayMs === undefined ? {} : { delayMs }) });
@@ -93,6 +106,23 @@ async function perform(call: Call, { services, folder, userId }: DeskParts): Pro
       return services.objectHead(call.key);
     default:
       return performDocumentCall(call, services.documents, folder);
+  }
+}
+
+/** What a child sends to others is no larger than what it may be given. */
+const bodyLimitBytes = 10 * 1024 * 1024;
+
+async function readBody(folder: string, path: string): Promise<Buffer> {
+  const file = await openOutput(folder, path);
+  try {
+    const { size } = await file.stat();
+    if (size > bodyLimitBytes)
+      throw giveUp('LIMIT_EXCEEDED', `expected a request of at most ${bodyLimitBytes} bytes, got ${size}`);
+    const bytes = Buffer.alloc(size);
+    const { bytesRead } = await file.read(bytes, 0, size, 0);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await file.close();
   }
 }
 

@@ -32,6 +32,7 @@ const cause = (depth: number): z.ZodType<Trouble | undefined> =>
 
 const failure = z.object({
   code: z.string(),
+  effect: z.literal('none').optional(),
   verdict: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('dead') }),
     z.object({ kind: z.literal('later'), delayMs: z.number() }),
@@ -45,9 +46,35 @@ const failure = z.object({
 /** An error as it crosses the pipe. */
 export type Failure = z.output<typeof failure>;
 
+/** An answer must fit into a line, as base64. */
+export const childAnswerLimitBytes = 8 * 1024 * 1024;
+
+const httpRequest = z.object({
+  url: z.string().max(8_192),
+  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE']).optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  /** Base64; a longer body is the file `bodyFile` of the child's folder. */
+  body: z.string().optional(),
+  bodyFile: z.string().max(4_096).optional(),
+  maxBytes: z.number().min(0).max(childAnswerLimitBytes).optional(),
+  readBody: z.boolean().optional(),
+  timeoutMs: z.number().min(1).max(3_600_000).optional(),
+  redirects: z.int().min(0).max(10).optional(),
+  tries: z.int().min(1).max(10).optional(),
+  dependency: z.string().max(200).optional(),
+});
+
 const call = z.discriminatedUnion('name', [
   z.object({ name: z.literal('onceBegin'), key, whenUnknown: z.enum(['repeat', 'skip']) }),
   z.object({ name: z.literal('onceEnd'), key, result: z.unknown().optional() }),
+  z.object({ name: z.literal('onceForget'), key }),
+  z.object({ name: z.literal('dependencyBegin'), dependency: z.string().max(200) }),
+  z.object({
+    name: z.literal('dependencyEnd'),
+    call: z.int().nonnegative(),
+    outcome: z.enum(['failed', 'ok', 'unknown']),
+  }),
+  z.object({ name: z.literal('http'), request: httpRequest }),
   z.object({
     name: z.literal('enqueue'),
     type: z.string().max(128),
@@ -148,6 +175,7 @@ export function describeError(error: unknown): Failure {
   const trouble = describeTrouble(error, 3);
   return {
     code: own?.code ?? 'UNEXPECTED',
+    ...(own?.effect === 'none' ? { effect: own.effect } : {}),
     verdict: own?.verdict ?? { kind: 'retry', notBeforeMs: 0 },
     ...trouble,
     cause: trouble.cause,
@@ -200,7 +228,7 @@ function clamp(verdict: Verdict, maxMs: number): Verdict {
 
 function build(sent: Failure, code: string, verdict: Verdict): JobError {
   const inner = sent.cause === undefined ? undefined : { cause: buildTrouble(sent.cause) };
-  const error = new JobError(code, sent.message, verdict, inner);
+  const error = new JobError(code, sent.message, verdict, { ...inner, effect: sent.effect ?? 'unknown' });
   if (sent.stack !== undefined) error.stack = sent.stack;
   return error;
 }

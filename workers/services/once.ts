@@ -21,6 +21,8 @@ export interface Once {
   begin(key: string, whenUnknown: 'repeat' | 'skip'): Promise<OnceAnswer>;
   /** Throws `RESULT_INVALID` (dead) for a result over 16,000 bytes of JSON: the effect has happened, repeating it cannot help. */
   end(key: string, result: unknown): Promise<void>;
+  /** The effect has certainly not happened: drops the intent, unless a newer claim has begun it meanwhile. */
+  forget(key: string): Promise<void>;
   /** The job is completed: what it wrote needs to live for a day only. */
   shorten(): Promise<void>;
 }
@@ -82,6 +84,15 @@ export function createOnce(
       if (found.fence > scope.fence) throw stale(key);
       if (found.state === 'done') return;
       if (!(await records.compareAndSet(name, entry.version, value, ttlMs))) throw stale(key);
+    },
+    async forget(key) {
+      const name = recordKey(key);
+      const [entry] = await records.get([name]);
+      const found = entry === undefined ? undefined : onceRecord.parse(JSON.parse(entry.value));
+      if (entry !== undefined && found?.state === 'begun' && found.fence === scope.fence)
+        await records.compareAndSet(name, entry.version, null, null);
+      begun.delete(name);
+      used.delete(name);
     },
     async shorten() {
       const names = [...used.keys()];

@@ -2,9 +2,11 @@
 import type { RecordStore } from '../../backends/backend.ts';
 import type { Enqueued } from '../../jobs/define.ts';
 import { retry } from '../../jobs/errors.ts';
-import type { FetchedInput, LogLevel, StoredObject } from '../../jobs/ports.ts';
-import type { Documents } from '../../runtime/documents.ts';
+import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, StoredObject } from '../../jobs/ports.ts';
+import type { Breakers, CallOutcome, Pass } from '../breaker.ts';
 import type { AttemptFacts, OnceAnswer, Services } from '../context.ts';
+import type { Ask } from './ask.ts';
+import type { Documents } from '../../runtime/documents.ts';
 import { attemptDocuments, type DocumentCalls } from './documents.ts';
 import { createNotes, type NoteSink, type Notes } from './notes.ts';
 import { type AttemptObjects, createObjects, type ObjectParts } from './objects.ts';
@@ -15,6 +17,8 @@ export interface ServiceParts extends ObjectParts {
   readonly records: RecordStore;
   /** Undefined where documents are not kept. */
   readonly documents: Documents | undefined;
+  readonly breakers: Pick<Breakers, 'enter'>;
+  readonly ask: Ask;
   /** Throws `UNKNOWN_JOB` or `PAYLOAD_INVALID` where the client would. */
   readonly enqueue: (
     type: string,
@@ -43,6 +47,9 @@ export class OwnServices implements Services {
   #notes: Notes | undefined = undefined;
   #objects: AttemptObjects | undefined = undefined;
   #documents: DocumentCalls | undefined = undefined;
+  /** Calls of dependencies under way, by number; made by the first. */
+  #calls: Map<number, Pass> | undefined = undefined;
+  #lastCall = 0;
 
   constructor(parts: ServiceParts, attempt: ServiceAttempt, folder: () => string) {
     this.#parts = parts;
@@ -52,7 +59,7 @@ export class OwnServices implements Services {
 
   /** The handler noted something or began an effect: there is something to close. */
   get isUsed(): boolean {
-    return this.#notes !== undefined || this.#once !== undefined;
+    return this.#notes !== undefined || this.#once !== undefined || this.#calls !== undefined;
   }
 
   async onceBegin(key: string, whenUnknown: 'repeat' | 'skip'): Promise<OnceAnswer> {
@@ -63,6 +70,29 @@ export class OwnServices implements Services {
   /** Confirms even when the attempt is over: the effect has happened, and the fence refuses a stale writer. */
   onceEnd(key: string, result: unknown): Promise<void> {
     return this.#ownOnce().end(key, result);
+  }
+
+  onceForget(key: string): Promise<void> {
+    return this.#ownOnce().forget(key);
+  }
+
+  async dependencyBegin(name: string): Promise<number> {
+    this.#refuseWhenOver();
+    const pass = this.#parts.breakers.enter(name.slice(0, 200));
+    this.#calls ??= new Map();
+    this.#lastCall += 1;
+    this.#calls.set(this.#lastCall, pass);
+    return this.#lastCall;
+  }
+
+  async dependencyEnd(call: number, outcome: CallOutcome): Promise<void> {
+    this.#calls?.get(call)?.leave(outcome);
+    this.#calls?.delete(call);
+  }
+
+  async http(request: HttpRequest): Promise<HttpAnswer> {
+    this.#refuseWhenOver();
+    return this.#parts.ask(request, this.#attempt.signal());
   }
 
   async enqueue(
@@ -109,6 +139,9 @@ export class OwnServices implements Services {
 
   /** Stores what is still pending, and cuts the life of the once-records of a job that is done. Does nothing when the handler asked for nothing. */
   async close(isDone: boolean): Promise<void> {
+    // Of a child that died in the middle: a probe that nobody ends would keep its circuit half-open for ever.
+    for (const pass of this.#calls?.values() ?? []) pass.leave('unknown');
+    this.#calls?.clear();
     await this.#notes?.flush();
     if (isDone) await this.#once?.shorten();
   }
