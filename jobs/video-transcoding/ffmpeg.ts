@@ -166,15 +166,19 @@ async function ask(program: string, option: string): Promise<string | undefined>
 
 /** Why this machine cannot transcode, with how to mend it; undefined when it can. Needs 5.1 or newer with libx264 and AAC. */
 export async function ffmpegMissing(programs = { ffmpeg: 'ffmpeg', ffprobe: 'ffprobe' }): Promise<string | undefined> {
-  for (const name of ['ffmpeg', 'ffprobe'] as const) {
-    const version = await ask(programs[name], '-version');
+  // Together: each start loads a hundred libraries, and a worker is ready only after this.
+  const [ffmpeg, ffprobe, encoders = ''] = await Promise.all([
+    ask(programs.ffmpeg, '-version'),
+    ask(programs.ffprobe, '-version'),
+    ask(programs.ffmpeg, '-encoders'),
+  ]);
+  for (const [name, version] of Object.entries({ ffmpeg, ffprobe })) {
     if (version === undefined) return `${name} is not on the PATH: ${howToGet}`;
     // Builds from a snapshot are named by date or commit (`N-112233-gabc`) and are taken for new.
     const [, major, minor] = /version n?(\d+)\.(\d+)/.exec(version) ?? [];
     if (major !== undefined && Number(major) + Number(minor) / 10 < 5.1)
       return `${name} ${major}.${minor} is too old, 5.1 or newer is needed: ${howToGet}`;
   }
-  const encoders = (await ask(programs.ffmpeg, '-encoders')) ?? '';
   const lacking = ['libx264', 'aac'].filter((name) => !new RegExp(`^ *[VA]\\S* ${name} `, 'm').test(encoders));
   return lacking.length === 0 ? undefined : `this ffmpeg was built without ${lacking.join(' and ')}: ${howToGet}`;
 }
