@@ -3,6 +3,7 @@ import type { Job as StoredJob } from 'bullmq';
 import { pointerOf } from '../runtime/payload-objects.ts';
 import type { Backend } from './backend.ts';
 import { retag } from './fairness.ts';
+import { tenantOf } from './find.ts';
 import { mergePatch } from './merge-patch.ts';
 import { noteRedrive, readHistory } from './run-record.ts';
 
@@ -26,16 +27,29 @@ export interface RedriveOptions {
   readonly dryRun?: boolean;
 }
 
+/** The secret fields of one stored payload. */
+export interface StoredSecrets {
+  /** Those that were stored without encryption pass. Throws, with a sentence, what does not open. */
+  open(data: unknown): unknown;
+  seal(payload: unknown): unknown;
+  isSealed(data: unknown): boolean;
+}
+
 export interface RedriveParts {
   readonly backend: Pick<Backend, 'queue' | 'records' | 'tags'>;
   /** Why a payload would be refused by its job type; undefined when it would not. */
   readonly checkPayload: (queue: string, payload: unknown) => string | undefined;
+  /** Undefined for a job type without secret fields. Default: no type has any. */
+  readonly secrets?: (
+    queue: string,
+    job: { readonly id: string; readonly tenant: string },
+  ) => StoredSecrets | undefined;
   readonly now: () => number;
 }
 
 /** The caller sees to it that nobody else redrives the same job meanwhile: a patch and the move are two steps. */
 export async function redriveOne(
-  { backend, checkPayload, now }: RedriveParts,
+  { backend, checkPayload, secrets: secretsOf, now }: RedriveParts,
   queue: string,
   id: string,
   options: RedriveOptions = {},
@@ -56,9 +70,13 @@ export async function redriveOne(
       'PAYLOAD_INVALID',
       `${id} keeps its payload in the object store, where no patch reaches it; ${instead}`,
     );
-  const payload: unknown = options.patch === undefined ? job.data : mergePatch(job.data, options.patch);
-  // One that is kept elsewhere is checked by the worker that fetches it.
-  const problem = isElsewhere ? undefined : checkPayload(queue, payload);
+  const secrets = isElsewhere ? undefined : secretsOf?.(queue, { id, tenant: tenantOf(job) });
+  const opened = openedPayload(job.data, secrets);
+  if ('problem' in opened && options.patch !== undefined) return refuse('PAYLOAD_INVALID', opened.problem);
+  const payload: unknown =
+    'problem' in opened || options.patch === undefined ? opened.payload : mergePatch(opened.payload, options.patch);
+  // One that is kept elsewhere, or does not open here, is checked by the worker that reads it.
+  const problem = isElsewhere || 'problem' in opened ? undefined : checkPayload(queue, payload);
   if (problem !== undefined) return refuse('PAYLOAD_INVALID', problem);
   const twin = await twinOf(backend, queue, job);
   if (twin !== undefined) return refuse('NEWER_TWIN', `${twin} does the same work and has not ended`);
@@ -69,7 +87,9 @@ export async function redriveOne(
   // First, because the move clears them.
   const failure = { reason: job.failedReason, at: job.finishedOn ?? 0 };
   const { run } = await noteRedrive(backend.records, queue, id, failure, now());
-  if (options.patch !== undefined) await job.updateData(payload);
+  const isPlain = !('problem' in opened) && secrets?.isSealed(job.data) === false;
+  if (options.patch !== undefined || isPlain)
+    await job.updateData(secrets === undefined ? payload : secrets.seal(payload));
   await retag(backend.tags, queue, job);
   try {
     // Never resetAttemptsStarted: it is the fence, and a fence does not turn back.
@@ -79,6 +99,18 @@ export async function redriveOne(
     return refuse('GONE', `${id} is no dead letter of ${queue} any more`);
   }
   return { state: 'redriven', id, queue, run };
+}
+
+function openedPayload(
+  data: unknown,
+  secrets: StoredSecrets | undefined,
+): { readonly payload: unknown } | { readonly payload: unknown; readonly problem: string } {
+  if (secrets === undefined) return { payload: data };
+  try {
+    return { payload: secrets.open(data) };
+  } catch (error) {
+    return { payload: data, problem: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 const instead = 'redrive it without a patch, or enqueue a corrected one and discard it';

@@ -30,6 +30,8 @@ export interface Declared extends Omit<Declaration, 'since'> {
 export interface SchedulesParts {
   readonly backend: Pick<Backend, 'add' | 'now' | 'queue' | 'records'>;
   readonly declared: readonly Declared[];
+  /** Types whose schedule this process has no key to write down: theirs stay as they are. */
+  readonly withheld?: readonly string[];
   /** This release, as in package.json: what a newer one declared stays. */
   readonly release: string;
   /** Names this process; unique in the fleet. */
@@ -103,6 +105,7 @@ async function declare(parts: SchedulesParts, now: number): Promise<void> {
   const added = [...declared.keys()].filter((type) => !known.includes(type));
   if (added.length > 0) await changeTypes(records, { add: added, drop: [] });
   for (const type of new Set([...known, ...declared.keys()])) {
+    if (parts.withheld?.includes(type) === true) continue;
     const own = declared.get(type);
     await changeRecord(records, type, (record) => ({ write: declaredIn(record, own, parts.release, now) }));
   }

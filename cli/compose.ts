@@ -21,6 +21,7 @@ import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
+import { type SecretBox, secretBoxOf } from '../runtime/secret-box.ts';
 import { keepSchedules } from './keep-schedules.ts';
 
 export interface Parts {
@@ -31,6 +32,8 @@ export interface Parts {
   readonly registry: Registry;
   readonly backend: Backend;
   readonly objects: ObjectStore;
+  /** For the secret fields of payloads; undefined when no key is set. */
+  readonly secrets: SecretBox | undefined;
   readonly client: Client;
   /** Why no work should be sent here although the store answers: it may lose what it accepts. */
   readonly unsafe: () => Promise<string | undefined>;
@@ -56,6 +59,7 @@ export async function openParts(
 ): Promise<Parts> {
   const dataDir = resolve(env.DATA_DIR);
   const metrics = createMetrics(version);
+  const secrets = secretBoxOf({ ENCRYPTION_KEY: env.ENCRYPTION_KEY, ENCRYPTION_KEYS: env.ENCRYPTION_KEYS });
   const [registry, backend, objects] = await Promise.all([
     loadRegistry(),
     openStore(env.QUEUE_URL === 'embedded' ? `embedded:${join(dataDir, 'queue')}` : env.QUEUE_URL, {
@@ -72,7 +76,7 @@ export async function openParts(
   const queues = [...registry.jobs.keys()];
   watchQueues(metrics, backend, queues);
   const instance = `${hostname()}-${process.pid}-${randomUUID()}`;
-  const schedules = keepSchedules({ backend, registry, metrics, log, instance, release: version });
+  const schedules = keepSchedules({ backend, registry, secrets, metrics, log, instance, release: version });
   const keeper = startKeeper({
     records: backend.records,
     instance,
@@ -110,7 +114,8 @@ export async function openParts(
     registry,
     backend,
     objects,
-    client: createClient({ backend, registry, metrics, objects }),
+    secrets,
+    client: createClient({ backend, registry, metrics, objects, secrets }),
     unsafe: safety.problem,
     close: async () => {
       safety.stop();

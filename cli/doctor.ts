@@ -9,6 +9,7 @@ import { loadRegistry } from '../jobs/registry.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
 import { createLog } from '../runtime/log.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
+import { secretBoxOf } from '../runtime/secret-box.ts';
 import { findAvailable } from '../workers/availability.ts';
 import { openPool } from '../workers/isolate/pool.ts';
 import { checkStore } from './doctor-store.ts';
@@ -24,7 +25,7 @@ export async function doctor(flags: { readonly json?: boolean }): Promise<void> 
     ...(await checkStore(env.QUEUE_URL, env.DATA_DIR)),
     await checkObjects(env),
     await checkIsolation(),
-    ...(await checkJobTypes()),
+    ...(await checkJobTypes(env)),
   ];
   print(flags.json === true, { findings }, (it) =>
     table(
@@ -95,8 +96,11 @@ async function checkIsolation(): Promise<Finding> {
   };
 }
 
-async function checkJobTypes(): Promise<Finding[]> {
-  const { served, unavailable } = await findAvailable(await loadRegistry(), undefined, process.env);
+async function checkJobTypes({ QUEUE_URL }: Environment): Promise<Finding[]> {
+  const { served, unavailable } = await findAvailable(await loadRegistry(), undefined, process.env, {
+    capabilities: { flows: !QUEUE_URL.startsWith('redis+cluster:') },
+    key: secretBoxOf(process.env) !== undefined,
+  });
   return [
     ...served.map(({ job }): Finding => ({ check: job.name, state: 'ok', detail: 'can run here.' })),
     ...Array.from(unavailable, ([name, reason]): Finding => ({ check: name, state: 'missing', detail: reason })),

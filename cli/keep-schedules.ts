@@ -1,10 +1,12 @@
 /** The schedules that the job types of this release declare, kept by every process of the fleet. */
 import type { Backend, Chore } from '../backends/backend.ts';
 import { createSchedules } from '../backends/schedules.ts';
+import { scheduleOwner } from '../backends/secret-owner.ts';
 import type { Registry } from '../jobs/registry.ts';
 import { declaredSchedules } from '../jobs/schedule.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import type { SecretBox } from '../runtime/secret-box.ts';
 
 export interface KeptSchedules {
   /** For the keeper. */
@@ -17,15 +19,24 @@ export interface KeptSchedules {
 export function keepSchedules(parts: {
   readonly backend: Backend;
   readonly registry: Registry;
+  readonly secrets?: SecretBox | undefined;
   readonly metrics: Pick<Metrics, 'scheduleLate'>;
   readonly log: Log;
   readonly instance: string;
   readonly release: string;
 }): KeptSchedules {
-  const { backend, registry, metrics, log, instance, release } = parts;
+  const { backend, registry, secrets, metrics, log, instance, release } = parts;
+  // Sealed anew it would be another schedule, which is armed anew.
+  const lockOf = (type: string) => secrets?.lockFor(scheduleOwner(type), { repeatable: true });
+  const declared = declaredSchedules(registry.jobs.values(), lockOf);
+  const withheld = [...registry.jobs.values()]
+    .filter(({ name, schedule }) => schedule !== undefined && !declared.some(({ type }) => type === name))
+    .map(({ name }) => name);
+  if (withheld.length > 0) log.warn({ types: withheld }, 'schedules with secrets stay as they are: no ENCRYPTION_KEY');
   const schedules = createSchedules({
     backend,
-    declared: declaredSchedules(registry.jobs.values()),
+    declared,
+    withheld,
     release,
     instance,
     onLate: (schedule, lateS) => metrics.scheduleLate.labels(schedule).set(lateS),

@@ -3,8 +3,11 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import type { DeadLetters } from '../backends/dead-letters.ts';
+import { tenantOf } from '../backends/find.ts';
+import type { StoredSecrets } from '../backends/redrive.ts';
 import type { Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
+import { ProducerError } from '../producers/client.ts';
 import { maskedPath, restoreMasked } from './masked-edit.ts';
 import { mayAs, type Role, type User } from './users.ts';
 
@@ -19,6 +22,11 @@ export interface RuleParts {
   readonly backend: Pick<Backend, 'queue'>;
   readonly registry: Registry;
   readonly deadLetters: Pick<DeadLetters, 'redrive'>;
+  /** Undefined for a type without secret fields. */
+  readonly secretsOf: (
+    job: Job | undefined,
+    owner: { readonly id: string; readonly tenant: string },
+  ) => StoredSecrets | undefined;
 }
 
 /** Where a change goes: the board's own route below `/api/queues/:queueName`, such as `/:jobId/retry`. */
@@ -110,6 +118,13 @@ const addBody = z.looseObject({
 });
 
 function checkAdd(job: Job, body: unknown): Checked {
+  // The board, and a proxy before it, would see what nobody is to read.
+  if (job.secretFields.length > 0)
+    return bad(
+      'ERRORS.INVALID_REQUEST_BODY',
+      `${job.name} has secret fields: add its jobs with the client library, POST /v1/jobs or jobfleet enqueue.`,
+      { field: 'data' },
+    );
   const parsed = addBody.safeParse(body);
   if (!parsed.success) return fieldRefusal('options', parsed.error);
   const { name = '', data } = parsed.data;
@@ -122,13 +137,21 @@ function checkAdd(job: Job, body: unknown): Checked {
   return refusal ?? { body: { ...parsed.data, name: job.name, data } };
 }
 
-async function checkEdit(job: Job, id: string, body: unknown, { backend }: RuleParts): Promise<Checked> {
+async function checkEdit(job: Job, id: string, body: unknown, { backend, secretsOf }: RuleParts): Promise<Checked> {
   const stored = await backend.queue(job.name).getJob(id);
   if (stored === undefined) return undefined;
   const given = z.looseObject({ jobData: z.unknown() }).safeParse(body);
   if (!given.success) return fieldRefusal('jobData', given.error);
   const restored = restoreMasked(given.data.jobData, stored.data);
-  return payloadRefusal(job, restored) ?? { body: { jobData: restored } };
+  const secrets = secretsOf(job, { id, tenant: tenantOf(stored) });
+  if (secrets === undefined) return payloadRefusal(job, restored) ?? { body: { jobData: restored } };
+  try {
+    const opened = secrets.open(restored);
+    return payloadRefusal(job, opened) ?? { body: { jobData: secrets.seal(opened) } };
+  } catch (error) {
+    if (!(error instanceof ProducerError)) throw error;
+    return { status: 409, error: { key: 'ERRORS.FORBIDDEN' }, message: error.message };
+  }
 }
 
 function payloadRefusal(job: Job, data: unknown): Refusal | undefined {

@@ -10,8 +10,9 @@ import type { Backend } from '../backends/backend.ts';
 import { createDeadLetters } from '../backends/dead-letters.ts';
 import { createPauses, type Pauses } from '../backends/pauses.ts';
 import type { Registry } from '../jobs/registry.ts';
-import type { Client } from '../producers/client.ts';
+import { type Client, storedSecrets } from '../producers/client.ts';
 import type { Log } from '../runtime/log.ts';
+import type { SecretBox } from '../runtime/secret-box.ts';
 import { BoardQueue } from './board-queue.ts';
 import { type Change, changeOf, contentCheck, type RuleParts, roleRefusal } from './board-rules.ts';
 import { watchFleet } from './fleet.ts';
@@ -21,6 +22,8 @@ interface BoardOptions {
   readonly backend: Backend;
   readonly registry: Registry;
   readonly client: Client;
+  /** Of the client; jobs with secret fields are edited with it. */
+  readonly secrets?: SecretBox | undefined;
   readonly log: Log;
   /** Who makes this request. */
   readonly userOf: (request: FastifyRequest) => User;
@@ -40,12 +43,14 @@ export const board: FastifyPluginAsync<BoardOptions> = async (app, options) => {
   const names = [...registry.jobs.keys()];
   const pauses = createPauses(backend);
   const fleet = watchFleet({ backend, pauses }, names);
+  const secretsOf: RuleParts['secretsOf'] = (job, owner) => storedSecrets(job, options.secrets, owner);
   const deadLetters = createDeadLetters({
     backend,
     queues: names,
     checkPayload: (queue, payload) => payloadProblem(registry, queue, payload),
+    secrets: (queue, job) => secretsOf(registry.jobs.get(queue), job),
   });
-  const rules: RuleParts = { backend, registry, deadLetters };
+  const rules: RuleParts = { backend, registry, deadLetters, secretsOf };
   const adapter = new FastifyAdapter().setBasePath('/board');
   createBullBoard({
     queues: [...registry.jobs.values()].map(

@@ -7,6 +7,7 @@ import { ConfigurationError } from '../runtime/env.ts';
 import { healthRoutes } from '../runtime/health.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import type { SecretBox } from '../runtime/secret-box.ts';
 import { createAuth } from './auth.ts';
 import { board } from './board.ts';
 import type { DashboardEnv } from './env.ts';
@@ -17,6 +18,8 @@ export interface DashboardOptions {
   readonly backend: Backend;
   readonly registry: Registry;
   readonly client: Client;
+  /** Of the client; jobs with secret fields are edited with it. */
+  readonly secrets?: SecretBox | undefined;
   readonly log: Log;
   readonly users: readonly User[];
   /** Signs the login cookie; default: made at each start. */
@@ -31,7 +34,7 @@ export interface DashboardOptions {
 
 /** Fastify plugin: `/login`, `/logout`, and behind the login `/board` and `/dev/inbox`. */
 export const dashboard: FastifyPluginAsync<DashboardOptions> = async (app, options) => {
-  const { backend, registry, client, log, inbox } = options;
+  const { backend, registry, client, secrets, log, inbox } = options;
   const auth = createAuth({ users: options.users, secret: options.sessionSecret, log });
   const links = [
     ...(inbox === undefined ? [] : [{ text: 'Development inbox', url: '/dev/inbox' }]),
@@ -42,7 +45,8 @@ export const dashboard: FastifyPluginAsync<DashboardOptions> = async (app, optio
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', auth.guard);
     const { validateResponses = false } = options;
-    await guarded.register(board, { backend, registry, client, log, links, userOf: auth.userOf, validateResponses });
+    const { userOf } = auth;
+    await guarded.register(board, { backend, registry, client, secrets, log, links, userOf, validateResponses });
     if (inbox !== undefined) await guarded.register(inbox.plugin);
   });
 };

@@ -23,6 +23,7 @@ import { giveUp } from './errors.ts';
 import { defaultPolicy, type Level, type Policy } from './policy.ts';
 import type { JobDependency, JobDocuments, JobHttp, JobObjects, LogLevel } from './ports.ts';
 import type { Schedule } from './schedule.ts';
+import { type SecretField, secretFieldsOf } from './secret-fields.ts';
 
 /** What a job type says of a collection of `ctx.documents`. Made at boot where it is missing, by any number of processes. */
 export interface Collection {
@@ -46,6 +47,10 @@ export interface Job<Name extends string = string, P extends z.ZodType = z.ZodTy
   readonly payload: P;
   readonly result: R;
   readonly policy: Policy;
+  /** The fields of the payload that are marked as `secret`. */
+  readonly secretFields: readonly SecretField[];
+  /** What the store must be able to do for this type; elsewhere it is refused, with the reason. Default: nothing special. */
+  readonly needs?: readonly 'flows'[];
   /**
    * The documents the type works with, by collection: `[a-z][a-z0-9_]*`, at most 48 characters. Several types may declare
    * the same one; their indexes add up. A type that declares any (`{}` counts) runs only where documents are kept.
@@ -68,7 +73,10 @@ export type Payload<J extends Job> = z.output<J['payload']>;
 /** What a handler returns. */
 export type Result<J extends Job> = z.input<J['result']>;
 
-type Written<N extends string, P extends z.ZodType, R extends z.ZodType> = Omit<Job<N, P, R>, 'aliases' | 'policy'> & {
+type Written<N extends string, P extends z.ZodType, R extends z.ZodType> = Omit<
+  Job<N, P, R>,
+  'aliases' | 'policy' | 'secretFields'
+> & {
   readonly aliases?: readonly string[];
   readonly policy?: Partial<Omit<Policy, 'child'>> & { readonly child?: Partial<Policy['child']> };
 };
@@ -78,7 +86,8 @@ export function defineJob<const N extends string, P extends z.ZodType, R extends
   job: Written<N, P, R>,
 ): Job<N, P, R> {
   const policy = { ...defaultPolicy, ...job.policy, child: { ...defaultPolicy.child, ...job.policy?.child } };
-  return Object.freeze({ ...job, aliases: job.aliases ?? [], policy: Object.freeze(policy) });
+  const secretFields = Object.freeze(secretFieldsOf(job.payload).fields);
+  return Object.freeze({ ...job, aliases: job.aliases ?? [], policy: Object.freeze(policy), secretFields });
 }
 
 export interface EnqueueOptions {
@@ -224,5 +233,7 @@ export const inputFile = (): z.ZodString =>
     .meta({ file: true });
 
 /**
+ * A field that nobody but the handler may read, such as a password or a token: encrypted under `ENCRYPTION_KEY` before
  * the job is stored, opened in the worker. Wherever else the payload is shown or searched it is not there.
  */
+export const secret = <S extends z.ZodType>(schema: S): S => schema.meta({ secret: true, writeOnly: true });

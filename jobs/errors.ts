@@ -87,6 +87,8 @@ export const jobCodes = {
     'The child process ended without an answer, broke the protocol, flooded its output or started too many processes. Run again once, alone.',
   SANDBOX_OOM: 'The child process went over its memory limit. Run again once, alone.',
   SANDBOX_TIMEOUT: 'The child process was killed at its time limit, CPU limit, or for silence. Run again once, alone.',
+  SECRET_UNREADABLE:
+    'A secret field of the payload does not open: its key is not in the ring of the worker (ENCRYPTION_KEYS) or has another value, or it was altered. Put the key back and redrive.',
   TIMED_OUT: 'The handler was still running in process at its time limit; retried.',
   UNEXPECTED: 'The handler threw something that is no JobError; retried.',
   UNKNOWN_JOB: 'No job type of that name in this release. Deploy workers before producers, then redrive.',

@@ -6,6 +6,7 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Handler, Job } from './define.ts';
 import { policyProblems } from './policy.ts';
+import { secretFieldsOf } from './secret-fields.ts';
 
 export interface Registry {
   /** All job types, by name, in alphabetical order. */
@@ -47,6 +48,7 @@ export async function loadRegistry(root: URL = new URL('.', import.meta.url)): P
       problems.push(`jobs/${folder}/job.ts is named "${job.name}"; name and folder must be equal`);
     if (!nameRule.test(job.name)) problems.push(`jobs/${folder}: the name must be kebab-case`);
     for (const problem of policyProblems(job.policy)) problems.push(`jobs/${folder}: ${problem}`);
+    for (const problem of secretFieldsOf(job.payload).problems) problems.push(`jobs/${folder}: ${problem}`);
     if (job.schedule !== undefined) {
       // With its parser only where there is something to parse.
       const { scheduleProblems } = await import('./schedule.ts');

@@ -2,6 +2,7 @@
 import { CronExpressionParser } from 'cron-parser';
 import { z } from 'zod';
 import type { Job } from './define.ts';
+import { type FieldLock, hasPlainSecret, sealFields } from './secret-fields.ts';
 
 /** A cron rule that creates jobs of the type beside which it stands. */
 export interface Schedule<Payload = unknown> {
@@ -87,12 +88,21 @@ function payloadProblem(job: Job, payload: unknown): string | undefined {
   return bytes <= payloadBytes ? undefined : `schedule.payload has ${bytes} bytes as JSON, at most ${payloadBytes}`;
 }
 
-/** Every schedule of these job types; their checks have passed. */
-export function declaredSchedules(jobs: Iterable<Job>): DeclaredSchedule[] {
-  return Array.from(jobs).flatMap(({ name, payload, policy, schedule }) => {
+/**
+ * The schedules of these job types; their checks have passed. One whose payload holds secrets is left out where
+ * `lockOf` has no lock for it.
+ */
+export function declaredSchedules(
+  jobs: Iterable<Job>,
+  lockOf: (type: string) => Pick<FieldLock, 'seal'> | undefined = () => undefined,
+): DeclaredSchedule[] {
+  return Array.from(jobs).flatMap(({ name, payload, policy, schedule, secretFields }) => {
     if (schedule === undefined) return [];
     const { cron, timeZone, missed = 'once', overlap = missed === 'all' ? 'queue' : 'skip' } = schedule;
-    const json = JSON.stringify(payload.parse(schedule.payload));
+    const plain: unknown = payload.parse(schedule.payload);
+    const lock = hasPlainSecret(secretFields, plain) ? lockOf(name) : undefined;
+    if (lock === undefined && hasPlainSecret(secretFields, plain)) return [];
+    const json = JSON.stringify(lock === undefined ? plain : sealFields(secretFields, plain, lock));
     const priority = policy.order === 'fair' ? 1 : 0;
     return [{ type: name, cron: cron.trim(), timeZone, missed, overlap, json, attempts: policy.attempts, priority }];
   });

@@ -7,12 +7,13 @@ import type { Enqueued, EnqueueOptions, Job } from '../jobs/define.ts';
 import { levels } from '../jobs/policy.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
-import { inlineLimitBytes } from '../runtime/payload-objects.ts';
+import type { SecretBox } from '../runtime/secret-box.ts';
 import { fingerprint } from './canonical.ts';
 import { LimitedError, ProducerError, parseOrRefuse } from './errors.ts';
 import type { Gate } from './gate.ts';
 import { claimKey, replayedId } from './idempotency.ts';
 import { readId } from './ids.ts';
+import { type PreparedSecrets, prepareSecrets } from './job-secrets.ts';
 import { hashedLimitKey, newJob } from './new-job.ts';
 import { addLarge, isLarge } from './offload.ts';
 
@@ -51,8 +52,10 @@ export interface Prepared {
   readonly job: Job;
   readonly id: string;
   readonly payload: object;
-  /** The payload as it is stored. */
+  /** The payload as it is stored under this id. */
   readonly json: string;
+  /** Of a type with secret fields. */
+  readonly secrets: PreparedSecrets | undefined;
   readonly options: z.output<typeof ownOptions>;
   readonly tenant: string;
   /** What the limits of its type count it by, hashed. */
@@ -75,15 +78,22 @@ export interface AcceptParts {
 /** Most jobs come without options. */
 export const none: EnqueueOptions = Object.freeze({});
 
-/** Throws `INVALID`, `TOO_LARGE` or `TOO_DEEP` with the path of each problem; touches no store. `where` is put before each path, `limitBytes` bounds the payload. */
+/** What the jobs of one call have in common. */
+export interface PrepareParts {
+  readonly now: number;
+  /** Bounds each payload. */
+  readonly limitBytes: number;
+  readonly secrets: SecretBox | undefined;
+}
+
+/** Throws `INVALID`, `TOO_LARGE`, `TOO_DEEP` or `KEY_MISSING` with the path of each problem; touches no store. `where` is put before each path. */
 export function prepare(
   job: Job,
   id: string,
   input: unknown,
   options: EnqueueOptions,
-  now: number,
+  { now, limitBytes, secrets: box }: PrepareParts,
   where = '',
-  limitBytes = inlineLimitBytes,
 ): Prepared {
   const checked = options === none ? none : parseOrRefuse(ownOptions, options, `${where}options`);
   if (checked.startBy !== undefined && Date.parse(checked.startBy) <= now + (checked.delayMs ?? 0)) {
@@ -96,19 +106,31 @@ export function prepare(
   // What is stored, not what came: a schema may fill and change fields, and strict ones drop nothing that was there.
   const json = jsonOf(payload, where, limitBytes);
   const { idempotencyKey: _key, tenant = '-', ...rest } = checked;
+  const request = () => ({ type: job.name, payload: input, options: rest });
+  const secrets = prepareSecrets(job, box, { tenant, json, request });
+  const sealed = secrets?.seal(id);
+  if (sealed !== undefined && Buffer.byteLength(sealed) > limitBytes)
+    throw tooLarge(
+      `The payload has ${Buffer.byteLength(sealed)} bytes once it is encrypted, at most ${limitBytes}`,
+      where,
+    );
   return {
     job,
     id,
     // What is portable is a plain object.
     payload: Object(payload),
-    json,
+    json: sealed ?? json,
+    secrets,
     options: checked,
     tenant,
-    limitKey: hashedLimitKey(job, payload),
+    limitKey: hashedLimitKey(job, payload, secrets?.hash),
     acceptedAt: now,
-    fingerprint:
-      checked.idempotencyKey === undefined ? '' : fingerprint({ type: job.name, payload: input, options: rest }),
+    fingerprint: checked.idempotencyKey === undefined ? '' : (secrets?.fingerprint ?? fingerprint)(request()),
   };
+}
+
+function tooLarge(message: string, where: string): ProducerError {
+  return new ProducerError('TOO_LARGE', message, [{ path: `${where}payload`, message }]);
 }
 
 function jsonOf(payload: unknown, where: string, limitBytes: number): string {
@@ -185,7 +207,15 @@ async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: Acc
 
 /** As an earlier call made it: its id tells when that was. */
 export function withId(prepared: Prepared, id: string): Prepared {
-  return id === prepared.id ? prepared : { ...prepared, id, acceptedAt: createdAt(prepared, id) };
+  if (id === prepared.id) return prepared;
+  const { secrets } = prepared;
+  return {
+    ...prepared,
+    id,
+    acceptedAt: createdAt(prepared, id),
+    // What is encrypted opens for its own job only.
+    ...(secrets === undefined ? {} : { json: secrets.seal(id) }),
+  };
 }
 
 export function counted(

@@ -14,6 +14,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
 import { inlineLimitBytes, offloadedLimitBytes } from '../runtime/payload-objects.ts';
+import { type SecretBox, secretBoxOf } from '../runtime/secret-box.ts';
 import { type AcceptParts, accept, none, prepare } from './accept.ts';
 import { acceptMany } from './accept-many.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
@@ -27,6 +28,7 @@ import { storedId, typeOf } from './stored-id.ts';
 
 export type { JobChange } from './edit.ts';
 export { LimitedError, ProducerError } from './errors.ts';
+export { storedSecrets } from './job-secrets.ts';
 export type { JobStatus } from './job-status.ts';
 
 export interface ClientParts {
@@ -35,6 +37,8 @@ export interface ClientParts {
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'> & Partial<Pick<Metrics, 'addsRefused' | 'rateLimited'>>;
   /** With it `enqueue` and `enqueueMany` take payloads of up to 10 MiB: what is over 256 KiB is kept there, beside the job. The workers' own. */
   readonly objects?: ObjectStore;
+  /** Encrypts the secret fields of payloads; without it types that have any are refused (`KEY_MISSING`). */
+  readonly secrets?: SecretBox | undefined;
   /** Epoch ms; default the wall clock. */
   readonly now?: () => number;
 }
@@ -89,7 +93,7 @@ export function createClient(parts: ClientParts): Client {
   // One moment for the id, the stored time and the answer.
   let at = 0;
   const newId = createIds(() => at);
-  const { backend, registry } = parts;
+  const { backend, registry, secrets } = parts;
   const acceptParts: AcceptParts = { ...parts, gate: openGate(backend, parts.metrics) };
 
   // Payloads nobody checked come over HTTP or from the board, whose bodies end at 256 KiB.
@@ -106,7 +110,11 @@ export function createClient(parts: ClientParts): Client {
     if (job === undefined) throw unknownType(type, registry);
     const { route = job.name, onRate, ...rest }: EnqueueOptions & Entrance = options ?? none;
     at = now();
-    const prepared = prepare(job, newId(job.name), payload, options === undefined ? none : rest, at, '', limitBytes);
+    const prepared = prepare(job, newId(job.name), payload, options === undefined ? none : rest, {
+      now: at,
+      limitBytes,
+      secrets,
+    });
     let answer: Enqueued;
     try {
       answer = await accept(prepared, route, onRate === undefined ? acceptParts : { ...acceptParts, onRate });
@@ -121,7 +129,7 @@ export function createClient(parts: ClientParts): Client {
     { route, onRate }: Entrance = {},
   ): Promise<Enqueued[]> => {
     at = now();
-    const prepared = prepareMany(items, { registry, newId, now: at, limitBytes });
+    const prepared = prepareMany(items, { registry, newId, now: at, limitBytes, secrets });
     try {
       return await acceptMany(prepared, ({ job }) => route ?? job.name, { ...acceptParts, onRate });
     } catch (error) {
@@ -157,7 +165,7 @@ export function createClient(parts: ClientParts): Client {
       const found = await status(id, tenant);
       const type = found === undefined ? undefined : registry.jobs.get(found.queue);
       if (type === undefined) return undefined;
-      await editJob(backend, type, await storedId(backend, type.name, id), change, now);
+      await editJob({ backend, secrets, now }, type, await storedId(backend, type.name, id), change);
       return status(id, tenant);
     },
     cancel: async (id, tenant) => {
@@ -171,8 +179,8 @@ export function createClient(parts: ClientParts): Client {
 
 /**
  * A client with a store of its own, for a service that only enqueues: `QUEUE_URL` (default `embedded`, relative to the
- * working directory). With `STORAGE_URL`, which must be the workers' own, payloads of up to 10 MiB are taken. Close it
- * when done. `onError` hears of connections that fail in the background; default: nobody,
+ * working directory). With `STORAGE_URL`, which must be the workers' own, payloads of up to 10 MiB are taken; with
+ * `ENCRYPTION_KEY`, theirs as well, types with secret fields. Close it when done. `onError` hears of connections that fail in the background; default: nobody,
  * because every call that meets one throws by itself.
  */
 export async function openClient(
@@ -180,6 +188,7 @@ export async function openClient(
   options: { readonly registry?: Registry; readonly onError?: (error: Error) => void } = {},
 ): Promise<Client & { readonly close: () => Promise<void> }> {
   const registry = options.registry ?? (await loadRegistry());
+  const secrets = secretBoxOf(env);
   const backend = await openBackend(env['QUEUE_URL'] ?? 'embedded', {
     onError: options.onError ?? (() => undefined),
     connections: 2,
@@ -189,7 +198,7 @@ export async function openClient(
     const storageUrl = env['STORAGE_URL'];
     const objects = storageUrl && (await openObjectStore(storageUrl, { baseDir: process.cwd(), environment: env }));
     return {
-      ...createClient({ backend, registry, ...(objects ? { objects } : {}) }),
+      ...createClient({ backend, registry, secrets, ...(objects ? { objects } : {}) }),
       close: async () => {
         if (objects) await objects.close();
         await backend.close();

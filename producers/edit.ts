@@ -12,8 +12,10 @@ import { portableJson } from '../backends/portable.ts';
 import type { Input, Job } from '../jobs/define.ts';
 import type { Level } from '../jobs/policy.ts';
 import { pointerOf } from '../runtime/payload-objects.ts';
+import type { SecretBox } from '../runtime/secret-box.ts';
 import { enqueueOptions } from './accept.ts';
 import { ProducerError, parseOrRefuse } from './errors.ts';
+import { hiddenHash, storedSecrets } from './job-secrets.ts';
 import { outsideState } from './job-status.ts';
 import { hashedLimitKey } from './new-job.ts';
 
@@ -37,13 +39,19 @@ export const jobChange = z.strictObject({
   level: enqueueOptions.shape.level.describe('Only for types that are shared fairly.'),
 });
 
+export interface EditParts {
+  readonly backend: Backend;
+  readonly secrets: SecretBox | undefined;
+  /** Epoch ms. */
+  readonly now: () => number;
+}
+
 /** Throws `INVALID`, `TOO_LARGE` or `TOO_DEEP` for what its type does not allow, `CONFLICT` for a job that does not wait; then nothing was changed. */
 export async function editJob(
-  backend: Backend,
+  { backend, secrets, now }: EditParts,
   type: Job,
   id: string,
   given: unknown,
-  now: () => number = Date.now,
 ): Promise<void> {
   const change = checkedChange(type, given);
   // In this order: a claim after the first read shows in the second, or in what the store compares.
@@ -57,7 +65,7 @@ export async function editJob(
       'CONFLICT',
       'The job waits for a worker already; only a delayed job can start at another time.',
     );
-  const rewrite = rewriteOf(type, stored, change, now());
+  const rewrite = rewriteOf(type, stored, change, { secrets, now });
   const { delayMs } = change;
   // What may start at once is rewritten first, what is put off is put off first: no worker takes it in between.
   if (delayMs !== undefined && delayMs > 0) await delayAnew(stored, delayMs);
@@ -80,14 +88,23 @@ function checkedChange(type: Job, given: unknown): Change {
 }
 
 /** What the store shall write; undefined when only the time changes. */
-function rewriteOf(type: Job, stored: StoredJob, change: Change, now: number): Rewrite | undefined {
+function rewriteOf(
+  type: Job,
+  stored: StoredJob,
+  change: Change,
+  { secrets, now }: Pick<EditParts, 'now' | 'secrets'>,
+): Rewrite | undefined {
   const facts = factsOf(stored);
   const startBy = facts?.startBy;
-  if (startBy !== undefined && change.delayMs !== undefined && startBy <= now + change.delayMs)
+  if (startBy !== undefined && change.delayMs !== undefined && startBy <= now() + change.delayMs)
     throw refusal('delayMs', 'expected a start before the job’s startBy');
-  const payload = editedPayload(type, stored, change);
+  const payload = editedPayload(type, stored, change, secrets);
   if (payload === undefined && change.level === undefined) return undefined;
-  const limitKey = payload === undefined ? facts?.limitKey : hashedLimitKey(type, payload.value);
+  const hash =
+    secrets !== undefined && type.secretFields.length > 0
+      ? (text: string) => hiddenHash(secrets, text, tenantOf(stored))
+      : undefined;
+  const limitKey = payload === undefined ? facts?.limitKey : hashedLimitKey(type, payload.value, hash);
   const level = change.level ?? facts?.level ?? 'normal';
   const isSame = level === (facts?.level ?? 'normal') && limitKey === facts?.limitKey;
   const changed: JobFacts = {
@@ -104,14 +121,22 @@ function rewriteOf(type: Job, stored: StoredJob, change: Change, now: number): R
   };
 }
 
-function editedPayload(type: Job, stored: StoredJob, { payload, patch }: Change) {
+function editedPayload(
+  type: Job,
+  stored: StoredJob,
+  { payload, patch }: Change,
+  box: SecretBox | undefined,
+): { readonly value: unknown; readonly json: string } | undefined {
   if (payload === undefined && patch === undefined) return undefined;
   const where = payload === undefined ? 'patch' : 'payload';
-  const before: unknown = stored.data;
-  if (pointerOf(type.name, stored.id ?? '', before) !== undefined)
+  if (pointerOf(type.name, stored.id ?? '', stored.data) !== undefined)
     throw refusal(where, 'the payload is kept in the object store; cancel the job and enqueue a corrected one');
+  const secrets = storedSecrets(type, box, { id: stored.id ?? '', tenant: tenantOf(stored) });
+  const before: unknown = secrets === undefined ? stored.data : secrets.open(stored.data);
   const value: unknown = parseOrRefuse(type.payload, payload ?? mergePatch(before, patch), 'payload');
-  const json = portableJson(value);
+  const plain = portableJson(value);
+  const json =
+    secrets === undefined || typeof plain !== 'string' ? plain : portableJson(secrets.seal(JSON.parse(plain)));
   if (typeof json !== 'string')
     throw new ProducerError(/has \d+ bytes/.test(json.problem) ? 'TOO_LARGE' : 'INVALID', json.problem, [
       { path: where, message: json.problem },

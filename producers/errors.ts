@@ -13,6 +13,11 @@ export const producerCodes = {
   },
   INTERNAL: { status: 500, title: 'Internal error', help: 'A bug or an outage of ours; the log has the request id.' },
   INVALID: { status: 400, title: 'Invalid request', help: 'A value is of the wrong form; `errors` says which.' },
+  KEY_MISSING: {
+    status: 503,
+    title: 'Encryption key missing',
+    help: 'The job type has secret fields and the server has no key for them: set ENCRYPTION_KEY (see docs/configuration.md).',
+  },
   LIMITED: {
     status: 429,
     title: 'Too many requests',

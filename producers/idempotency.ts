@@ -28,7 +28,7 @@ export interface ClaimedKey {
   forget(): Promise<void>;
 }
 
-type Keyed = Pick<Prepared, 'fingerprint' | 'id' | 'options' | 'tenant'>;
+type Keyed = Pick<Prepared, 'fingerprint' | 'id' | 'options' | 'tenant'> & Partial<Pick<Prepared, 'secrets'>>;
 
 const recordKey = ({ tenant, options }: Keyed, route: string): string =>
   `idem:${tenant}:${route}:${options.idempotencyKey}`;
@@ -39,7 +39,7 @@ export async function claimKey(records: RecordStore, keyed: Keyed, route: string
   const mine = { id: keyed.id, fingerprint: keyed.fingerprint, state: 'open' } as const;
   const entry = await records.putIfAbsent(key, JSON.stringify(mine), ttlMs);
   const found = stored.parse(JSON.parse(entry.value));
-  if (found.fingerprint !== keyed.fingerprint) throw mismatch(where);
+  if (!entry.stored && !isSame(keyed, found.fingerprint)) throw mismatch(where);
   return {
     id: found.id,
     isNew: entry.stored,
@@ -58,8 +58,13 @@ export async function replayedId(records: RecordStore, keyed: Keyed, route: stri
   const [entry] = await records.get([recordKey(keyed, route)]);
   const found = entry === undefined ? undefined : stored.parse(JSON.parse(entry.value));
   if (found?.state !== 'stored') return undefined;
-  if (found.fingerprint !== keyed.fingerprint) throw mismatch('');
+  if (!isSame(keyed, found.fingerprint)) throw mismatch('');
   return found.id;
+}
+
+/** A key that was rotated since makes another fingerprint of the same request. */
+function isSame({ fingerprint, secrets }: Keyed, stored: string): boolean {
+  return stored === fingerprint || secrets?.isFingerprintOf(stored) === true;
 }
 
 function mismatch(where: string): ProducerError {

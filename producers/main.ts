@@ -7,9 +7,11 @@ import { healthRoutes } from '../runtime/health.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
+import type { SecretBox } from '../runtime/secret-box.ts';
 import type { Client } from './client.ts';
 import type { ApiEnv } from './env.ts';
 import { type ApiOptions, api } from './http.ts';
+import { storedSecrets } from './job-secrets.ts';
 import { openKeyRates, rateOf } from './key-rates.ts';
 import { createKeys } from './keys.ts';
 import { serverOptions } from './server-options.ts';
@@ -20,6 +22,8 @@ export interface ApiParts {
   readonly registry: Registry;
   readonly client: Client;
   readonly objects: ObjectStore;
+  /** Of the client; dead letters with secret fields are checked and patched with it. */
+  readonly secrets?: SecretBox | undefined;
   readonly metrics: Metrics;
   readonly env: ApiEnv;
   /** Where a signing key is kept when the environment names none. */
@@ -42,6 +46,7 @@ export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
       backend,
       queues: [...registry.jobs.keys()],
       checkPayload: (queue, payload) => payloadProblem(registry, queue, payload),
+      secrets: (queue, job) => storedSecrets(registry.jobs.get(queue), parts.secrets, job),
     }),
     publicUrl: env.PUBLIC_URL,
     keyRates: openKeyRates(backend, { add: rateOf(env.KEY_RATE_LIMIT), batch: rateOf(env.BATCH_RATE_LIMIT) }, () =>

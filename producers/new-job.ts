@@ -16,7 +16,7 @@ export function newJob(prepared: Prepared): NewJob {
  * the bare payload. Options are packed, stored and read again with every claim, so what is a default is left out.
  */
 function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: JobFacts } {
-  const { job, options, tenant, payload } = prepared;
+  const { job, options, tenant, payload, secrets } = prepared;
   const key = job.uniqueKey?.(payload);
   const facts = factsOf(prepared);
   if (key === undefined && facts === undefined && options.attempts === undefined && options.delayMs === undefined)
@@ -26,9 +26,7 @@ function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: J
     backoff: { type: 'policy' },
     ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
     // Hashed: a unique key may hold an address, and options are shown as they are.
-    ...(key === undefined
-      ? {}
-      : { deduplication: { id: createHash('sha256').update(`${tenant}\n${key}`).digest('hex') } }),
+    ...(key === undefined ? {} : { deduplication: { id: (secrets?.hash ?? sha256)(`${tenant}\n${key}`) } }),
     ...(facts === undefined ? {} : { jobfleet: facts }),
   };
 }
@@ -58,10 +56,12 @@ function factsOf({ options, tenant, limitKey }: Prepared): JobFacts | undefined 
   };
 }
 
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
 /** Hashed as well. Undefined where the type does not count by key: then it is not worth its bytes. */
-export function hashedLimitKey(job: Prepared['job'], payload: unknown): string | undefined {
+export function hashedLimitKey(job: Prepared['job'], payload: unknown, hash = sha256): string | undefined {
   const { concurrency, rate } = job.policy.perKey;
   if (concurrency === undefined && rate === undefined) return undefined;
   const key = job.limitKey?.(payload);
-  return key === undefined ? undefined : createHash('sha256').update(key).digest('hex').slice(0, 32);
+  return key === undefined ? undefined : hash(key).slice(0, 32);
 }

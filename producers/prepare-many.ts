@@ -1,7 +1,7 @@
 /** Checks the jobs of one call, all of them before any is stored. */
 import type { EnqueueOptions } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
-import { none, type Prepared, prepare } from './accept.ts';
+import { none, type Prepared, type PrepareParts, prepare } from './accept.ts';
 import { type FieldError, ProducerError, unknownType } from './errors.ts';
 
 const itemsAtOnce = 1_000;
@@ -17,11 +17,9 @@ interface Unchecked {
 /** Throws `INVALID`, or the code of the first bad item, with the paths of them all: `items.3.payload.to`. */
 export function prepareMany(
   items: readonly Unchecked[],
-  parts: {
+  parts: PrepareParts & {
     readonly registry: Pick<Registry, 'find' | 'jobs'>;
     readonly newId: (type: string) => string;
-    readonly now: number;
-    readonly limitBytes: number;
   },
 ): Prepared[] {
   if (items.length > itemsAtOnce) {
@@ -36,7 +34,7 @@ export function prepareMany(
     try {
       const job = parts.registry.find(type);
       if (job === undefined) throw unknownType(type, parts.registry, where);
-      prepared.push(prepare(job, parts.newId(job.name), payload, options, parts.now, where, parts.limitBytes));
+      prepared.push(prepare(job, parts.newId(job.name), payload, options, parts, where));
     } catch (error) {
       if (!(error instanceof ProducerError)) throw error;
       first ??= error;

@@ -10,6 +10,8 @@ export class ConfigurationError extends Error {
   readonly code = 'CONFIGURATION';
 }
 
+export const encryptionKey = z.string().min(32, 'expected at least 32 characters').max(1_024);
+
 /** What every composition root reads. `PORT` has a default of its own in each. */
 export const commonEnv = z.object({
   QUEUE_URL: z
@@ -41,6 +43,17 @@ export const commonEnv = z.object({
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
     .describe('least level that is logged'),
+  ENCRYPTION_KEY: encryptionKey
+    .optional()
+    .describe(
+      'encrypts the secret fields of payloads; at least 32 characters, the same in every process. Without it job types with secret fields are refused',
+    ),
+  ENCRYPTION_KEYS: z
+    .string()
+    .optional()
+    .describe(
+      'a ring of such keys, `id:key,id:key`: the first one encrypts, all of them open, ENCRYPTION_KEY too (its id is `default`)',
+    ),
   REDIS_BATCHING: z
     .enum(['on', 'off'])
     .default('on')

@@ -109,6 +109,8 @@ function walkObject(value: object, path: readonly object[], kind: KeyKind): unkn
   if (path.includes(value)) return '[circular]';
   if (path.length >= depthLimit) return '[too deep]';
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  // A secret field as it is stored: nobody can read it, and nobody is shown it.
+  if ('$enc' in value && typeof value.$enc === 'string') return redacted;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[invalid date]' : value.toISOString();
   if (value instanceof URL) return maskText(value.href);
   const inside = [...path, value];

@@ -1,6 +1,6 @@
 /** Which of the wanted job types this process can run, and why not the others: one that is missing something must not stop the rest. */
 import { z } from 'zod';
-import type { RecordStore } from '../backends/backend.ts';
+import type { Capabilities, RecordStore } from '../backends/backend.ts';
 import type { Handler, Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
 import { ConfigurationError, parseEnv } from '../runtime/env.ts';
@@ -21,14 +21,24 @@ export interface Availability {
 
 type Values = Readonly<Record<string, string | undefined>>;
 
+/** What the process brings to every job type. */
+export interface Provided {
+  readonly capabilities: Pick<Capabilities, 'flows'>;
+  /** It has a key for secret fields. */
+  readonly key: boolean;
+}
+
+const usual: Provided = { capabilities: { flows: true }, key: false };
+
 /** `names` undefined = all. Throws `ConfigurationError` for a name no folder has. */
 export async function findAvailable(
   registry: Registry,
   names: readonly string[] | undefined,
   values: Values,
+  has: Provided = usual,
 ): Promise<Availability> {
   const jobs = wantedJobs(registry, names);
-  const looked = await Promise.all(jobs.map((job) => lookAt(registry, job, values)));
+  const looked = await Promise.all(jobs.map((job) => lookAt(registry, job, values, has)));
   const unavailable = new Map<string, string>();
   const served: ServedType[] = [];
   for (const found of looked) {
@@ -53,7 +63,10 @@ export async function lookAt(
   registry: Registry,
   job: Job,
   values: Values,
+  has: Provided,
 ): Promise<ServedType | { readonly job: Job; readonly reason: string }> {
+  const lacking = lackOf(job, has);
+  if (lacking !== undefined) return { job, reason: lacking };
   try {
     const handler = await registry.handler(job.name);
     const env = declaredValues(handler.env, values);
@@ -62,6 +75,14 @@ export async function lookAt(
   } catch (error) {
     return { job, reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function lackOf({ secretFields, needs }: Job, has: Provided): string | undefined {
+  if (secretFields.length > 0 && !has.key)
+    return 'It has secret fields: set ENCRYPTION_KEY, the same in every process.';
+  if (needs?.includes('flows') === true && !has.capabilities.flows)
+    return 'It needs flows, which this store does not keep (BACKEND_UNSUPPORTED): use PostgreSQL or a Redis without Cluster.';
+  return undefined;
 }
 
 /** The declared variables as they are set, files (`NAME_FILE`) read; the handler parses them itself. */

@@ -3,11 +3,15 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { lockOf } from '../backends/secret-owner.ts';
 import { outsideId } from '../backends/slot-id.ts';
 import type { Job, OpenHandler } from '../jobs/define.ts';
-import { giveUp, retry } from '../jobs/errors.ts';
+import { giveUp, type JobError, retry } from '../jobs/errors.ts';
+import { openFields, PlainSecretError, secretTexts } from '../jobs/secret-fields.ts';
 import { fetchPayload, PayloadLostError, type PayloadPointer, pointerOf } from '../runtime/payload-objects.ts';
+import { type SecretBox, SecretError } from '../runtime/secret-box.ts';
 import { type AttemptFacts, createContext, type Services } from './context.ts';
+import { type Redact, redactSecrets } from './redact.ts';
 import type { Running } from './running.ts';
 import type { NoteSink } from './services/notes.ts';
 import { OwnServices, type ServiceParts } from './services/services.ts';
@@ -32,6 +36,8 @@ export interface HandlingParts {
   readonly children: () => Promise<ChildRunner>;
   /** Where folders of attempts in process are made; children get theirs from the pool. */
   readonly workDir: string;
+  /** Opens the secret fields of payloads; a type that has any runs nowhere without it. */
+  readonly secrets?: SecretBox | undefined;
   readonly onNoteError: (error: unknown) => void;
 }
 
@@ -42,6 +48,7 @@ export class Handling {
   readonly #parts: HandlingParts;
   #folder: string | undefined = undefined;
   #services: OwnServices | undefined = undefined;
+  #redact: Redact | undefined = undefined;
 
   constructor(running: Running, sink: NoteSink, parts: HandlingParts) {
     this.#running = running;
@@ -61,7 +68,19 @@ export class Handling {
       fence: claim.fence,
     };
     const pointer = pointerOf(claim.queue, claim.id, claim.payload);
-    const payload = pointer === undefined ? claim.payload : await this.#fetchPayload(pointer);
+    const stored = pointer === undefined ? claim.payload : await this.#fetchPayload(pointer);
+    if (job.secretFields.length === 0) return this.#handle(facts, stored, alone);
+    const payload = this.#openSecrets(stored);
+    this.#redact = redactSecrets(secretTexts(job.secretFields, payload));
+    try {
+      return await this.#handle(facts, payload, alone);
+    } catch (error) {
+      throw this.#redact.error(error);
+    }
+  }
+
+  async #handle(facts: AttemptFacts, payload: unknown, alone: boolean): Promise<unknown> {
+    const { job } = this.#parts;
     if (alone || job.policy.isolation === 'child') {
       const pool = await this.#parts.children();
       const makeServices = (path: string): Services => this.#makeServices(facts, () => path);
@@ -100,12 +119,27 @@ export class Handling {
     }
   }
 
+  #openSecrets(stored: unknown): unknown {
+    const { job, secrets } = this.#parts;
+    const { id, queue, tenant } = this.#running.claim;
+    if (secrets === undefined) throw unreadable('This worker has no key; set ENCRYPTION_KEY.');
+    try {
+      return openFields(job.secretFields, stored, lockOf(secrets, queue, { id, tenant }));
+    } catch (error) {
+      if (error instanceof SecretError) throw unreadable(error.message, error);
+      if (error instanceof PlainSecretError)
+        throw giveUp('PAYLOAD_INVALID', `${error.message}; redriving the job encrypts it.`, { cause: error });
+      throw error;
+    }
+  }
+
   #makeServices(facts: AttemptFacts, folder: () => string): OwnServices {
     const running = this.#running;
     const attempt = {
       facts,
       queue: running.claim.queue,
       sink: this.#sink,
+      redact: this.#redact,
       isOver: () => running.isOver,
       signal: () => running.signal,
       onNoteError: this.#parts.onNoteError,
@@ -122,6 +156,10 @@ export class Handling {
 
 export function createHandling(running: Running, sink: NoteSink, parts: HandlingParts): Handling {
   return new Handling(running, sink, parts);
+}
+
+function unreadable(why: string, cause?: Error): JobError {
+  return giveUp('SECRET_UNREADABLE', `A secret field of the payload: ${why}`, cause === undefined ? {} : { cause });
 }
 
 /** What a child says is parsed again here: it is not believed. */

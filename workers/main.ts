@@ -10,9 +10,10 @@ import type { Documents } from '../runtime/documents.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
+import type { SecretBox } from '../runtime/secret-box.ts';
 import type { Ended } from './attempt.ts';
+import { type Availability, findAvailable, type Provided, type ServedType } from './availability.ts';
 import { type Breakers, createBreakers } from './breaker.ts';
-import { type Availability, findAvailable, type ServedType } from './availability.ts';
 import type { Claim } from './claim.ts';
 import type { WorkersEnv } from './env.ts';
 import { type FleetState, type Guards, openGuards } from './guards.ts';
@@ -35,6 +36,8 @@ export interface FleetOptions {
   readonly objects: ObjectStore;
   /** Undefined: nothing keeps documents, and types that need them cannot run here. */
   readonly documents?: Documents | undefined;
+  /** Opens the secret fields of payloads; without it types that have any are unavailable. */
+  readonly secrets?: SecretBox | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly env: WorkersEnv;
@@ -76,7 +79,8 @@ const abortAtShare = 0.8;
  */
 export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   const { backend, env, log } = options;
-  const available = await findAvailable(options.registry, options.queues ?? env.QUEUES, options.handlerEnv);
+  const has: Provided = { capabilities: backend.capabilities, key: options.secrets !== undefined };
+  const available = await findAvailable(options.registry, options.queues ?? env.QUEUES, options.handlerEnv, has);
   for (const [job, reason] of available.unavailable) log.warn({ job, reason }, 'job type unavailable here');
   const state: FleetState = {
     held: new Set(),
@@ -133,6 +137,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   const rechecking = recheckUnavailable({
     registry: options.registry,
     values: options.handlerEnv,
+    has,
     available,
     onFound: async (served) => {
       await applyQueueLimits(backend, [served.job]);

@@ -1,11 +1,12 @@
 /** Looks again at job types that could not run here: a program may be installed, a secret's file mounted, meanwhile. */
 import type { Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
-import { type Availability, lookAt, type ServedType } from './availability.ts';
+import { type Availability, lookAt, type Provided, type ServedType } from './availability.ts';
 
 export interface RecheckParts {
   readonly registry: Registry;
   readonly values: Readonly<Record<string, string | undefined>>;
+  readonly has: Provided;
   readonly available: Availability;
   /** Begins to serve it. A rejection is reported, and the type looked at again. */
   readonly onFound: (served: ServedType) => Promise<void>;
@@ -21,7 +22,7 @@ export function recheckUnavailable(parts: RecheckParts): { stop(): Promise<void>
   let round: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   const look = async (job: Job): Promise<void> => {
-    const found = await lookAt(registry, job, parts.values);
+    const found = await lookAt(registry, job, parts.values, parts.has);
     if (isStopped) return;
     if ('reason' in found) {
       available.unavailable.set(job.name, found.reason);

@@ -9,11 +9,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { lockOf } from '../backends/secret-owner.ts';
 import type { Enqueued, Handler } from '../jobs/define.ts';
+import { sealFields } from '../jobs/secret-fields.ts';
 import type { Documents, TenantDocuments } from '../runtime/documents.ts';
 import { memoryDocuments } from '../runtime/documents-memory.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
+import { createSecretBox } from '../runtime/secret-box.ts';
 import { type AttemptOutcome, attempt } from './attempt.ts';
 import { type Breakers, createBreakers } from './breaker.ts';
 import { type Claim, parseClaim } from './claim.ts';
@@ -131,6 +134,7 @@ async function runOnce(
     handler: async () => opened,
     children: async () => options.pool ?? Promise.reject(new Error('runJob has no pool; pass one as options.pool')),
     workDir,
+    secrets: box,
     onNoteError: (error) => {
       throw error;
     },
@@ -154,15 +158,19 @@ async function runOnce(
   }
 }
 
+/** What a producer would have encrypted is encrypted here, too. */
+const box = createSecretBox([{ id: 'test', key: 'of runJob, where nothing is kept' }]);
 
 function claimFor(handler: Handler, payload: unknown, options: RunJobOptions): Claim {
   const attempt = options.attempt ?? 1;
+  const { name, secretFields } = handler.job;
+  const owner = { id: options.id ?? `${name}_TEST`, tenant: options.tenant ?? '-' };
   return parseClaim(
     {
-      id: options.id ?? `${handler.job.name}_TEST`,
+      id: owner.id,
       name: handler.job.name,
-      data: asStored(payload),
-      opts: { attempts: handler.job.policy.attempts, jobfleet: { tenant: options.tenant ?? '-', v: 1 } },
+      data: sealFields(secretFields, asStored(payload), lockOf(box, name, owner)),
+      opts: { attempts: handler.job.policy.attempts, jobfleet: { tenant: owner.tenant, v: 1 } },
       timestamp: Date.now(),
       attemptsMade: attempt - 1,
       attemptsStarted: attempt,

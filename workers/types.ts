@@ -85,6 +85,7 @@ export async function openTypes(
         handler: () => openHandler(type),
         children: openPool,
         workDir: folder.path,
+        secrets: options.secrets,
         onNoteError: (error) => log.warn({ queue: type.job.name, err: error }, 'progress or log line not stored'),
       },
     }),

@@ -14,6 +14,7 @@ import { createLog } from '../../runtime/log.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
 import type { ObjectStore } from '../../runtime/object-store.ts';
 import { openObjectStore } from '../../runtime/open-object-store.ts';
+import type { SecretBox } from '../../runtime/secret-box.ts';
 
 export interface TestApi {
   readonly url: string;
@@ -42,7 +43,12 @@ export interface TestAnswer {
 }
 
 export async function openTestApi(
-  options: { readonly registry?: Registry; readonly env?: Record<string, string>; readonly objects?: ObjectStore } = {},
+  options: {
+    readonly registry?: Registry;
+    readonly env?: Record<string, string>;
+    readonly objects?: ObjectStore;
+    readonly secrets?: SecretBox;
+  } = {},
 ): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-api-'));
   const key = 'test-key-'.padEnd(40, 'k');
@@ -51,10 +57,21 @@ export async function openTestApi(
   const backend = await openBackend('embedded:memory', { onError: (error) => void failures.push(error) });
   const objects = options.objects ?? (await openObjectStore(`file:${folder}/objects`, { baseDir: folder }));
   const metrics = createMetrics();
-  const client = createClient({ backend, registry, metrics });
+  const client = createClient({ backend, registry, metrics, secrets: options.secrets });
   const env = parseEnv(apiEnv, { JOBFLEET_KEY: key, HTTP_RATE_LIMIT: '0', ...options.env });
   const log = createLog({ name: 'test', level: 'silent' });
-  const parts = { backend, registry, client, objects, metrics, env, dataDir: folder, version: '0.0.0', log };
+  const parts = {
+    backend,
+    registry,
+    client,
+    secrets: options.secrets,
+    objects,
+    metrics,
+    env,
+    dataDir: folder,
+    version: '0.0.0',
+    log,
+  };
   const server = await startApi({ ...parts, host: '127.0.0.1', port: 0 });
   return {
     url: server.url,

@@ -17,6 +17,7 @@ import { parseEnv } from '../../runtime/env.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
 import { openObjectStore } from '../../runtime/open-object-store.ts';
+import type { SecretBox } from '../../runtime/secret-box.ts';
 import { workersEnv } from '../../workers/env.ts';
 import { startWorkers } from '../../workers/main.ts';
 
@@ -41,7 +42,9 @@ export interface TestDashboard {
   readonly close: () => Promise<void>;
 }
 
-export async function openTestDashboard(): Promise<TestDashboard> {
+export async function openTestDashboard(
+  options: { readonly registry?: Registry; readonly secrets?: SecretBox } = {},
+): Promise<TestDashboard> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-board-'));
   const written: string[] = [];
   const destination = new Writable({
@@ -51,10 +54,10 @@ export async function openTestDashboard(): Promise<TestDashboard> {
     },
   });
   const log = createLog({ name: 'test', destination });
-  const registry = await loadRegistry();
+  const { registry = await loadRegistry(), secrets } = options;
   const backend = await openBackend('embedded:memory', { onError: (err) => log.error({ err }, 'store') });
   const metrics = createMetrics();
-  const client = createClient({ backend, registry, metrics });
+  const client = createClient({ backend, registry, metrics, secrets });
   const objects = await openObjectStore(`file:${folder}/objects`, { baseDir: folder });
   const inbox = await startInbox({ dataDir: folder, log });
   const users = parseUsers(`vera:viewer:${passwords.vera},otto:operator:${passwords.otto},ada:admin:${passwords.ada}`);
@@ -63,7 +66,7 @@ export async function openTestDashboard(): Promise<TestDashboard> {
   app.addHook('onRoute', ({ method, url }) => {
     for (const one of [method].flat()) routes.push({ method: one, url });
   });
-  await app.register(dashboard, { backend, registry, client, log, users, inbox, validateResponses: true });
+  await app.register(dashboard, { backend, registry, client, secrets, log, users, inbox, validateResponses: true });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   const stops: (() => Promise<unknown>)[] = [];
 

@@ -6,6 +6,7 @@ import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, StoredObject } fr
 import type { Breakers, CallOutcome, Pass } from '../breaker.ts';
 import type { AttemptFacts, OnceAnswer, Services } from '../context.ts';
 import type { Ask } from './ask.ts';
+import type { Redact } from '../redact.ts';
 import type { Documents } from '../../runtime/documents.ts';
 import { attemptDocuments, type DocumentCalls } from './documents.ts';
 import { createNotes, type NoteSink, type Notes } from './notes.ts';
@@ -32,6 +33,8 @@ interface ServiceAttempt {
   readonly facts: AttemptFacts;
   readonly queue: string;
   readonly sink: NoteSink;
+  /** Of a job with secret fields. */
+  readonly redact?: Redact | undefined;
   /** True once the attempt has its outcome. */
   readonly isOver: () => boolean;
   readonly signal: () => AbortSignal;
@@ -111,11 +114,16 @@ export class OwnServices implements Services {
   }
 
   progress(percent: number, note: string | undefined): void {
-    if (!this.#attempt.isOver()) this.#ownNotes().progress(percent, note);
+    const { redact } = this.#attempt;
+    if (this.#attempt.isOver()) return;
+    this.#ownNotes().progress(percent, note === undefined || redact === undefined ? note : redact.text(note));
   }
 
   log(level: LogLevel, message: string, facts: Readonly<Record<string, unknown>> | undefined): void {
-    if (!this.#attempt.isOver()) this.#ownNotes().log(level, message, facts);
+    const { redact } = this.#attempt;
+    if (this.#attempt.isOver()) return;
+    if (redact === undefined) this.#ownNotes().log(level, message, facts);
+    else this.#ownNotes().log(level, redact.text(message), facts && Object(redact.facts(facts)));
   }
 
   async objectFetch(input: string, options: { readonly maxBytes: number }): Promise<FetchedInput> {
