@@ -15,7 +15,10 @@ export function spread(values: readonly number[]): Spread {
   return { p50: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0, n: sorted.length };
 }
 
-/** From the end of a worker (killed, crashed, told to stop) to the next start of each job it held. */
+/**
+ * From the end of a worker (killed, crashed, told to stop) to the next start of each job it held; to its next claim when
+ * the worker that claimed it was struck too before it could start it: that claim has a recovery of its own.
+ */
 export function recoveryTimes(faults: readonly FaultLine[], states: readonly StateLine[]): number[] {
   const struck = new Map<number, number>();
   for (const line of faults) {
@@ -40,7 +43,9 @@ function orphanTimes(lines: readonly StateLine[], struck: ReadonlyMap<number, nu
     const isEnded = rest.some(
       (line) => line.actor === claim.actor && line.fence === claim.fence && /completed|failed/.test(line.event),
     );
-    const again = rest.find((line) => line.event === 'started' && line.fence > claim.fence);
+    const next = rest.find((line) => line.event === 'claimed' && line.fence > claim.fence);
+    const start = rest.find((line) => line.event === 'started' && line.fence > claim.fence);
+    const again = start?.fence === next?.fence ? start : next;
     if (!isEnded && again !== undefined) times.push(Math.max(0, again.t - endedAt));
   }
   return times;
