@@ -3,6 +3,7 @@
  * do stands in its capability row, as data, and a job type that needs it fails at boot.
  */
 import type { FlowProducer, JobsOptions, Processor, Queue, QueueEvents, Job as StoredJob, Worker } from 'bullmq';
+import type { Sql } from '../runtime/documents-postgres.ts';
 import type { TagStore, Turn } from './fairness.ts';
 import type { JobScanner } from './find.ts';
 import type { OpenLimiter } from './limiter.ts';
@@ -178,6 +179,8 @@ export interface Backend {
   /** Share of the store's memory limit that is used, 0 to 1; undefined for a store without one. */
   fullness(): Promise<number | undefined>;
   readonly control: ControlChannel;
+  /** Where the store can keep documents too; undefined where it cannot. */
+  readonly sql: Sql | undefined;
   readonly failed: FailedReader;
   /** Lists of jobs, as `findJobs` reads them. */
   readonly scanner: JobScanner;

@@ -59,7 +59,7 @@ export function openPool(url: string, settings: PoolSettings): Pool {
   const query = pool.query.bind(pool);
   return Object.assign(pool, {
     query: (text: string, values?: unknown[]) =>
-      query(text, values).catch((error: unknown) => repeat(() => query(text, values), error, pool)),
+      query(text, values).catch((error: unknown) => repeat(() => query(text, values), error, pool, { losses: true })),
   });
 }
 
@@ -72,12 +72,31 @@ export function withOptions(url: string, options: string): { connectionString: s
   return { connectionString: address.href, options: given === null ? options : `${given} ${options}` };
 }
 
-async function repeat<T>(run: () => Promise<T>, first: unknown, pool: Pool): Promise<T> {
+/** Runs what the server rolled back for a conflict again, and with `losses` also what was lost with its connection. */
+export async function repeated<T>(
+  pool: Pool,
+  run: () => Promise<T>,
+  wishes: { readonly losses: boolean },
+): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    return repeat(run, error, pool, wishes);
+  }
+}
+
+async function repeat<T>(
+  run: () => Promise<T>,
+  first: unknown,
+  pool: Pool,
+  { losses: mayRepeat }: { readonly losses: boolean },
+): Promise<T> {
   const deadline = Date.now() + patienceMs;
   let error = first;
   for (let round = 0; ; round += 1) {
     const lost = isLost(error);
-    if ((!lost && !conflicts.has(errorCode(error))) || Date.now() > deadline || pool.ending) throw error;
+    const isOurs = lost ? mayRepeat : conflicts.has(errorCode(error));
+    if (!isOurs || Date.now() > deadline || pool.ending) throw error;
     // Jitter parts two victims that would meet again.
     await wait(lost ? Math.min(50 * 2 ** round, 1_000) : Math.random() * Math.min(2 ** round, 50));
     if (pool.ending) throw error;

@@ -13,6 +13,7 @@ import { batchPostgresEnds } from './postgres-batched-ends.ts';
 import { judgePostgres, viewPostgres } from './postgres-findings.ts';
 import { isLost, openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
+import { postgresSql } from './postgres-sql.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
 import { postgresRewrite } from './rewrite-postgres.ts';
 import { postgresScanner } from './search-postgres.ts';
@@ -62,6 +63,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
     // A full disk is the operator's to watch; PostgreSQL does not know of it before it is there.
     fullness: async () => undefined,
     control,
+    sql: postgresSql(pool),
     rewrite: postgresRewrite(pool),
     scanner: postgresScanner(pool),
     failed: postgresFailed(pool),

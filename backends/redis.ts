@@ -66,6 +66,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     limiter: redisLimiters(client),
     fullness: () => fullness(client),
     control,
+    sql: undefined,
     rewrite: redisRewrite(client, (queue) => queuePrefix(form, queue)),
     scanner: redisScanner(client, (queue) => queuePrefix(form, queue)),
     failed: redisFailed(client, (queue) => queuePrefix(form, queue)),

@@ -135,6 +135,16 @@ export function compareScalars(a: Scalar, b: Scalar): number {
   return a < b ? -1 : 1;
 }
 
+/** The first text behind everything that begins with `prefix`, by code points; undefined when there is none. */
+export function prefixEnd(prefix: string): string | undefined {
+  const points = Array.from(prefix, (point) => point.codePointAt(0) ?? 0);
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    // Halves of surrogate pairs are no text.
+    if (last < 0x10ffff) return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
+  }
+  return undefined;
+}
+
 /** The cursor behind a document, for the same query. */
 export function openCursor(find: Find, last: StoredDocument): string {
   const values = find.order.map((path) => scalarAt(last, path));
