@@ -60,6 +60,8 @@ export const jobCodes = {
   BAD_SOURCE:
     'The input is corrupt, truncated, encrypted, empty, or not of the type it claims. Repair the file; redriving the same bytes fails again.',
   CANCELLED: 'Cancelled on request. Not a dead letter: the job is removed and a record answers for 24 hours.',
+  CHANNEL_MISSING:
+    'No worker has the variables of this channel of notifications; the message names them. Put off without an attempt spent until one has. A dead letter only when maxAgeMs ran out meanwhile.',
   DEPENDENCY_DOWN:
     'A server this job needs failed five times within 30 seconds, so nobody asks it for a while; put off without an attempt spent. A dead letter only when maxAgeMs ran out meanwhile. See GET /v1/circuit-breakers.',
   DOCUMENTS_MISSING:
@@ -82,6 +84,7 @@ export const jobCodes = {
     'The payload is kept in the object store (over 256 KiB) and is missing there or was altered. Restore the object and redrive, or enqueue it again and discard.',
   QUERY_TIMEOUT:
     'A query over documents took longer than 3 s (one document), 5 s (a page) or 10 s (many); retried. Declare an index for its fields, or relieve the server.',
+  QUIET_HOURS: 'The user is not to be disturbed now; put off to the end of the quiet hours without an attempt spent.',
   RESULT_INVALID: 'The handler returned something its own result schema refuses: a bug of the handler.',
   SANDBOX_CRASH:
     'The child process ended without an answer, broke the protocol, flooded its output or started too many processes. Run again once, alone.',

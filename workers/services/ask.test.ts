@@ -103,7 +103,7 @@ describe('an answer', () => {
     ],
     ['a gzip bomb', (response: ServerResponse) => response.setHeader('content-encoding', 'gzip').end(bomb)],
   ])('that is too long is refused: %s', async (_name, respond) => {
-    const { ask } = await serve((_request, response) => void respond(response));
+    const { ask } = await serve((_request, response) => respond(response));
     await expect(ask('/', { maxBytes: 1_000 })).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
       verdict: { kind: 'dead' },
