@@ -6,6 +6,7 @@ import PostalMime from 'postal-mime';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import cases from '../../tests/corpus/mail.json' with { type: 'json' };
 import { openSmtpSink, type SmtpSink } from '../../tests/support/smtp-sink.ts';
+import { createBreakers } from '../../workers/breaker.ts';
 import { runJob } from '../../workers/testing.ts';
 import { memoryRecords } from '../../workers/testing-records.ts';
 import type { Handler, OpenHandler } from '../define.ts';
@@ -161,6 +162,37 @@ describe('a retry', () => {
     });
     expect(run.outcome.state).toBe('cancelled');
     silent.close();
+  });
+});
+
+describe('a mail server that is down', () => {
+  const env = { SMTP_URL: 'smtp://127.0.0.1:1' };
+
+  test('is left alone after five failures: mails are put off without an attempt spent, and come again when it is back', async () => {
+    const breakers = createBreakers();
+    for (let n = 0; n < 5; n += 1) {
+      const { run } = await send(welcome('ada@example.com'), { env, breakers });
+      expect(run.outcome).toMatchObject({ state: 'retry', code: 'NETWORK' });
+    }
+    const records = memoryRecords();
+    const parked = await send(welcome('ada@example.com'), { env, breakers, records });
+    expect(parked.run.outcome).toMatchObject({ state: 'later', code: 'DEPENDENCY_DOWN' });
+    const back = await send(welcome('ada@example.com'), { breakers: createBreakers(), records });
+    expect([back.run.outcome, back.mails.length]).toEqual([{ state: 'done' }, 1]);
+  });
+
+  test.each([
+    [550, 'no such user'],
+    [452, 'mailbox full'],
+    [450, 'greylisted'],
+  ])('is not one that refuses single mails: %i %s', async (status, text) => {
+    const breakers = createBreakers();
+    sink.refuse({ status, text });
+    for (let n = 0; n < 6; n += 1) {
+      const { run } = await send(welcome('ada@example.com'), { breakers });
+      expect(run.outcome).toMatchObject({ code: `SMTP_${status}` });
+    }
+    expect(breakers.samples()).toEqual([{ name: 'smtp', state: 0 }]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineHandler } from '../define.ts';
 import emailSending from './job.ts';
-import { openMailer, parseSender } from './mailer.ts';
+import { isServerTrouble, openMailer, parseSender } from './mailer.ts';
 import { loadTemplates } from './templates.ts';
 
 const isSender = (value: string) => {
@@ -28,12 +28,17 @@ export default defineHandler(emailSending, {
     const mailer = openMailer(SMTP_URL, MAIL_FROM);
     return { templates, mailer, close: () => mailer.close() };
   },
-  async run({ to, template, locale, variables }, { id, once, signal, log, progress }, { templates, mailer }) {
+  async run(
+    { to, template, locale, variables },
+    { id, dependency, once, signal, log, progress },
+    { templates, mailer },
+  ) {
     const mail = { to, ...templates.render(template, locale, variables) };
     log('mail written', { template, locale: mail.locale });
     progress(20, 'written');
     // Receivers know a mail by its Message-ID, which is the job's: an unconfirmed one may be repeated.
-    const messageId = await once('mail', () => mailer.send(id, mail, signal), 'repeat');
+    const send = () => once('mail', () => mailer.send(id, mail, signal), 'repeat');
+    const messageId = await dependency('smtp', send, isServerTrouble);
     if (messageId === undefined) throw new Error('the once-record of the mail holds no Message-ID');
     log('mail accepted by the server', { messageId });
     progress(100, 'sent');

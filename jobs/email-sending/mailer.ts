@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import { z } from 'zod';
-import { giveUp, retry, tryAgainIn } from '../errors.ts';
+import { giveUp, JobError, retry, tryAgainIn } from '../errors.ts';
 import { mailbox } from './payload.ts';
 
 export interface Mail {
@@ -111,6 +111,12 @@ function message(mail: Mail, sender: Sender, messageId: string) {
     headers: { 'Auto-Submitted': 'auto-generated', 'Content-Language': mail.locale },
   };
 }
+
+/** Whether a failed `send` speaks against the server and not against its one mail: no connection, silence, a refused login. */
+export function isServerTrouble(error: unknown): boolean {
+  return error instanceof JobError && ['NETWORK', 'SMTP_421', ...refusedLogins].includes(error.code);
+}
+const refusedLogins = ['SMTP_530', 'SMTP_534', 'SMTP_535', 'SMTP_538'];
 
 /** What nodemailer writes on its errors; anything else has none of it. */
 const smtpError = z
