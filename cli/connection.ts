@@ -17,11 +17,13 @@ export interface Connection {
   /** Throws `CliError` with the server's own sentence for every answer that is not 2xx. */
   readonly call: <S extends z.ZodType>(
     answer: S,
-    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     path: string,
     body?: unknown,
     headers?: Record<string, string>,
   ) => Promise<z.output<S>>;
+  /** A GET whose body is read as it comes. Throws like `call`, but for 429 and 503, which pass. */
+  readonly open: (path: string, headers: Record<string, string>) => Promise<Response>;
 }
 
 const clientFile = z.object({ url: z.url(), key: z.string() });
@@ -57,29 +59,49 @@ export async function connect(flags: ServerFlags, env: NodeJS.ProcessEnv = proce
   return {
     url,
     call: (answer, method, path, body, headers) => call({ url, key }, answer, method, path, body, headers),
+    open: (path, headers) => openStream({ url, key }, path, headers),
   };
 }
 
 async function call<S extends z.ZodType>(
-  server: { readonly url: string; readonly key: string },
+  server: Server,
   answer: S,
   method: string,
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
 ): Promise<z.output<S>> {
+  const response = await send(server, path, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new CliError(refusal(response.status, text));
+  return answer.parse(text === '' ? undefined : JSON.parse(text));
+}
+
+/** Refusals that pass by themselves are the caller's. */
+async function openStream(server: Server, path: string, headers: Record<string, string>): Promise<Response> {
+  const response = await send(server, path, { method: 'GET', headers });
+  if (response.ok || response.status === 429 || response.status === 503) return response;
+  throw new CliError(refusal(response.status, await response.text()));
+}
+
+interface Server {
+  readonly url: string;
+  readonly key: string;
+}
+
+async function send(
+  server: Server,
+  path: string,
+  request: { readonly method: string; readonly headers: Record<string, string>; readonly body?: string },
+): Promise<Response> {
   const address = new URL(path, server.url);
-  let response: Response;
   try {
-    response = await fetch(address, {
-      method,
-      headers: {
-        authorization: `Bearer ${server.key}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    const headers = { authorization: `Bearer ${server.key}`, ...request.headers };
+    return await fetch(address, { ...request, headers });
   } catch (error) {
     throw new CliError(
       `${address.origin} does not answer (${reason(error)}). Is the server running? Start it with \`jobfleet up\`.`,
@@ -87,9 +109,6 @@ async function call<S extends z.ZodType>(
       { cause: error },
     );
   }
-  const text = await response.text();
-  if (!response.ok) throw new CliError(refusal(response.status, text));
-  return answer.parse(text === '' ? undefined : JSON.parse(text));
 }
 
 function reason(error: unknown): string {

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { Readable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Connection, connect, type ServerFlags } from './connection.ts';
+import { follow } from './follow.ts';
 import { CliError, note, print } from './output.ts';
 
 export interface EnqueueFlags extends ServerFlags {
@@ -98,7 +98,16 @@ export async function enqueue(type: string, flags: EnqueueFlags): Promise<void> 
     return;
   }
   note(`${answer.id} ${answer.status}`);
-  const ended = await follow(server, answer.id, flags.json !== true && process.stderr.isTTY);
+  await showEnd(server, answer.id, flags);
+}
+
+/** `jobfleet jobs watch ID`. Throws, so that a script notices, when it did not complete. */
+export async function watchJob(id: string, flags: ServerFlags & { readonly json?: boolean }): Promise<void> {
+  await showEnd(await connect(flags), id, flags);
+}
+
+async function showEnd(server: Connection, id: string, flags: { readonly json?: boolean }): Promise<void> {
+  const ended = await watchToEnd(server, id, flags.json !== true && process.stderr.isTTY);
   print(flags.json === true, ended, summary);
   if (ended.status !== 'completed') throw new CliError(`${ended.id} ended as ${ended.status}`);
 }
@@ -150,21 +159,16 @@ async function upload(server: Connection, file: string): Promise<string> {
   return slot.object;
 }
 
-const terminal = new Set(['completed', 'failed', 'cancelled']);
-
-async function follow(server: Connection, id: string, live: boolean): Promise<z.output<typeof job>> {
+/** Shows how it goes on, in one line on a terminal and in a line each elsewhere; answers how it ended. */
+async function watchToEnd(server: Connection, id: string, live: boolean): Promise<z.output<typeof job>> {
   let shown = '';
-  for (;;) {
-    const now = await server.call(job, 'GET', `/v1/jobs/${id}`);
-    const line = `${now.status}, attempt ${now.attempt} of ${now.maxAttempts}${percent(now.progress)}`;
+  await follow(server, id, ({ status, attempt, maxAttempts, progress }) => {
+    const line = `${status}, attempt ${attempt} of ${maxAttempts}${percent(progress)}`;
     if (line !== shown) process.stderr.write(live ? `\r\u001b[2K${line}` : `${line}\n`);
     shown = line;
-    if (terminal.has(now.status)) {
-      if (live) process.stderr.write('\n');
-      return now;
-    }
-    await wait(200);
-  }
+  });
+  if (live) process.stderr.write('\n');
+  return server.call(job, 'GET', `/v1/jobs/${encodeURIComponent(id)}`);
 }
 
 function percent(progress: unknown): string {

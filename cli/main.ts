@@ -105,6 +105,9 @@ function jobCommands(program: Command): void {
   remote(jobs.command('show <id>'))
     .description('one job with its result, error and links')
     .action(async (id: string, flags: object) => (await import('./jobs.ts')).showJob(id, flags));
+  remote(jobs.command('watch <id>'))
+    .description('follow a job to its end, and exit with its outcome')
+    .action(async (id: string, flags: object) => (await import('./enqueue.ts')).watchJob(id, flags));
   remote(jobs.command('edit <id>'))
     .description('change a job that waits')
     .option('--patch <json>', 'JSON Merge Patch for its payload')

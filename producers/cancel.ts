@@ -1,6 +1,7 @@
 /**
  * Cancels a job. The record comes first: it is the truth, and whoever meets the job later (a worker at its claim, a
- * reader of its status) finds it there. The control message only makes the owner of a running job hear it at once.
+ * reader of its status) finds it there. The control message only makes the owner of a running job, and who watches a
+ * queued one, hear it at once.
  */
 import type { Job as StoredJob } from 'bullmq';
 import type { Backend } from '../backends/backend.ts';
@@ -26,8 +27,9 @@ export async function cancelJob(backend: Backend, queue: string, id: string): Pr
   if (job.repeatJobKey !== undefined && job.attemptsStarted === 0 && state !== 'active') return 'scheduled';
   const note = { at: await backend.now(), tenant: tenantOf(job), maxAttempts: job.opts.attempts ?? 1 };
   await backend.records.putIfAbsent(cancelKey(queue, id), JSON.stringify(note), ttlMs);
-  if (state !== 'active' && (await removed(job))) return 'cancelled';
+  const isRemoved = state !== 'active' && (await removed(job));
   await backend.control.send({ kind: 'cancel', queue, id });
+  if (isRemoved) return 'cancelled';
   const latest = outsideState(await job.getState());
   return latest === 'completed' || latest === 'failed' ? 'ended' : 'cancelling';
 }

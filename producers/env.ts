@@ -11,6 +11,9 @@ export const apiEnv = z.object({
     .describe(
       'Calls of POST /v1/jobs/batch with one API key: none, <points>/<seconds>, or a preset (bulk: 10 an hour). Keys with the scope admin are free.',
     ),
+  EVENT_STREAMS: whole(1, 5_000)
+    .default(100)
+    .describe('Streams of GET /v1/jobs/{id}/events that one API key may have open in one process.'),
   HTTP_RATE_LIMIT: whole(0, 10_000_000)
     .default(6_000)
     .describe('Requests a minute from one address, before the login; 0 = no limit.'),

@@ -18,13 +18,14 @@ import { readBodiesStrictly } from './read-body.ts';
 import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
 import { type EnqueueRouteParts, enqueueRoutes } from './routes-enqueue.ts';
+import { type EventRouteParts, endStreams, eventRoutes } from './routes-events.ts';
 import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
 import { queueRoutes } from './routes-queues.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 import { workerRoutes } from './routes-workers.ts';
 
-export interface ApiOptions extends EnqueueRouteParts, JobRouteParts, DeadLetterRouteParts {
+export interface ApiOptions extends EnqueueRouteParts, JobRouteParts, EventRouteParts, DeadLetterRouteParts {
   readonly client: Client;
   readonly keys: Keys;
   readonly metrics: Metrics;
@@ -41,6 +42,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
   const routes = [
     ...enqueueRoutes(options),
     ...jobRoutes(options),
+    ...eventRoutes(options),
     ...deadLetterRoutes(options),
     ...queueRoutes(options),
     ...scheduleRoutes(options),
@@ -57,6 +59,8 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     const route = request.routeOptions.url ?? 'unknown';
     options.metrics.httpDuration.observe({ route, status: String(reply.statusCode) }, reply.elapsedTime / 1_000);
   });
+  // Before the server waits for its connections: a stream would keep one open for an hour.
+  app.addHook('preClose', () => endStreams(options.events));
   await addHeaders(app, options);
   await addRateLimit(app, options);
   for (const route of routes)

@@ -12,6 +12,7 @@ import type { Client } from './client.ts';
 import type { ApiEnv } from './env.ts';
 import { type ApiOptions, api } from './http.ts';
 import { storedSecrets } from './job-secrets.ts';
+import { createJobWatch } from './job-watch.ts';
 import { openKeyRates, rateOf } from './key-rates.ts';
 import { createKeys } from './keys.ts';
 import { serverOptions } from './server-options.ts';
@@ -40,6 +41,7 @@ export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
     client: parts.client,
     objects: parts.objects,
     metrics: parts.metrics,
+    events: { watch: createJobWatch(backend), perKey: env.EVENT_STREAMS, open: new Set() },
     keys: createKeys({ records: backend.records, staticKey: env.JOBFLEET_KEY }),
     links: createSignedLinks(env.SIGNING_KEY ?? (await localSigningKey(parts.dataDir))),
     deadLetters: createDeadLetters({

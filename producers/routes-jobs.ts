@@ -22,7 +22,7 @@ export interface JobRouteParts {
   readonly links: SignedLinks;
 }
 
-const jobId = z.object({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
+export const jobId = z.object({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
 const link = z.object({ self: z.string() });
 const summaryAnswer = z.object({
   id: z.string(),
@@ -171,7 +171,7 @@ function refuseCursor(error: unknown): never {
   throw new ProducerError('INVALID', `query.cursor: ${message}`, [{ path: 'query.cursor', message }]);
 }
 
-function summaryOf({ tenant: _tenant, result: _result, ...job }: JobStatus) {
+export function summaryOf({ tenant: _tenant, result: _result, ...job }: JobStatus) {
   return { ...job, links: linksOf(job.id) };
 }
 
