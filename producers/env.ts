@@ -1,9 +1,29 @@
 /** Variables of a process that serves the HTTP API, beside those every process has. */
 import { z } from 'zod';
+import { hookSources } from './hooks.ts';
 import { rateVariable } from './key-rates.ts';
 
 const whole = (min: number, max: number) =>
   z.coerce.number(`expected a whole number from ${min} to ${max}`).int().min(min).max(max);
+
+const hooksVariable = z.string().transform((text, ctx) => {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The parser's own words would repeat secrets.
+    ctx.addIssue({
+      code: 'custom',
+      message: 'expected a JSON object: {"source": {"scheme": …, "secrets": […], "type": …}}',
+    });
+    return z.NEVER;
+  }
+  const sources = hookSources.safeParse(json);
+  if (sources.success) return sources.data;
+  for (const { path, message } of sources.error.issues)
+    ctx.addIssue({ code: 'custom', message: `${path.join('.')}: ${message}` });
+  return z.NEVER;
+});
 
 export const apiEnv = z.object({
   BATCH_RATE_LIMIT: rateVariable
@@ -14,6 +34,11 @@ export const apiEnv = z.object({
   EVENT_STREAMS: whole(1, 5_000)
     .default(100)
     .describe('Streams of GET /v1/jobs/{id}/events that one API key may have open in one process.'),
+  HOOKS: hooksVariable
+    .optional()
+    .describe(
+      'Webhooks of others that become jobs at POST /v1/hooks/{source}: JSON, see docs/operations.md (or HOOKS_FILE). Default: none.',
+    ),
   HTTP_RATE_LIMIT: whole(0, 10_000_000)
     .default(6_000)
     .describe('Requests a minute from one address, before the login; 0 = no limit.'),

@@ -19,13 +19,19 @@ import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
 import { type EnqueueRouteParts, enqueueRoutes } from './routes-enqueue.ts';
 import { type EventRouteParts, endStreams, eventRoutes } from './routes-events.ts';
+import { type HookRouteParts, hookRoutes } from './routes-hooks.ts';
 import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
 import { queueRoutes } from './routes-queues.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 import { workerRoutes } from './routes-workers.ts';
 
-export interface ApiOptions extends EnqueueRouteParts, JobRouteParts, EventRouteParts, DeadLetterRouteParts {
+export interface ApiOptions
+  extends EnqueueRouteParts,
+    JobRouteParts,
+    EventRouteParts,
+    DeadLetterRouteParts,
+    HookRouteParts {
   readonly client: Client;
   readonly keys: Keys;
   readonly metrics: Metrics;
@@ -47,6 +53,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     ...queueRoutes(options),
     ...scheduleRoutes(options),
     ...workerRoutes(options),
+    ...hookRoutes(options),
     ...uploadRoutes({ objects: options.objects, links: options.links, maxBytes: options.uploadMaxBytes }),
   ];
   readBodiesStrictly(app);

@@ -41,6 +41,7 @@ export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
     client: parts.client,
     objects: parts.objects,
     metrics: parts.metrics,
+    hooks: env.HOOKS ?? {},
     events: { watch: createJobWatch(backend), perKey: env.EVENT_STREAMS, open: new Set() },
     keys: createKeys({ records: backend.records, staticKey: env.JOBFLEET_KEY }),
     links: createSignedLinks(env.SIGNING_KEY ?? (await localSigningKey(parts.dataDir))),

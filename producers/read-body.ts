@@ -40,8 +40,8 @@ function refuseEncodings(request: FastifyRequest): void {
   }
 }
 
-/** Throws `TOO_LARGE`, `TIMEOUT`, or `MALFORMED` when the sender goes away. */
-function readAll(payload: Readable, announced: number, limitBytes: number): Promise<Uint8Array> {
+/** Throws `TOO_LARGE`, `TIMEOUT`, or `MALFORMED` when the sender goes away. `announced`: the Content-Length, 0 without one. */
+export function readAll(payload: Readable, announced: number, limitBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
