@@ -73,11 +73,7 @@ export function withOptions(url: string, options: string): { connectionString: s
 }
 
 /** Runs what the server rolled back for a conflict again, and with `losses` also what was lost with its connection. */
-export async function repeated<T>(
-  pool: Pool,
-  run: () => Promise<T>,
-  wishes: { readonly losses: boolean },
-): Promise<T> {
+export async function repeated<T>(pool: Pool, run: () => Promise<T>, wishes: { readonly losses: boolean }): Promise<T> {
   try {
     return await run();
   } catch (error) {

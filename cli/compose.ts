@@ -16,10 +16,12 @@ import { watchSafety } from '../backends/safety.ts';
 import { BackendError } from '../backends/unreachable.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import { type Client, createClient } from '../producers/client.ts';
+import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import type { commonEnv } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
+import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
 import { type SecretBox, secretBoxOf } from '../runtime/secret-box.ts';
 import { keepSchedules } from './keep-schedules.ts';
@@ -32,12 +34,14 @@ export interface Parts {
   readonly registry: Registry;
   readonly backend: Backend;
   readonly objects: ObjectStore;
+  /** Undefined where nothing keeps documents: on Redis without `MONGODB_URL`. */
+  readonly documents: Documents | undefined;
   /** For the secret fields of payloads; undefined when no key is set. */
   readonly secrets: SecretBox | undefined;
   readonly client: Client;
   /** Why no work should be sent here although the store answers: it may lose what it accepts. */
   readonly unsafe: () => Promise<string | undefined>;
-  /** Keeper, object store, then the store of jobs. */
+  /** Keeper, object store, documents, then the store of jobs. */
   readonly close: () => Promise<void>;
 }
 
@@ -69,6 +73,11 @@ export async function openParts(
     }),
     openObjectStore(env.STORAGE_URL ?? `file:${join(dataDir, 'objects')}`, { baseDir: process.cwd() }),
   ]);
+  const documents = await openDocuments(mergeCollections([...registry.jobs.values()].map((job) => job.collections)), {
+    mongoUrl: env.MONGODB_URL,
+    sql: backend.sql,
+    pool: name === 'api' || name === 'up' ? mongoPools.api : mongoPools.worker,
+  });
   const safety = watchSafety(backend, (unsafe) => {
     if (unsafe.length === 0) log.info('the store of jobs is safe again');
     for (const finding of unsafe) log.error({ finding }, 'the store of jobs is unsafe: not ready');
@@ -82,6 +91,7 @@ export async function openParts(
     instance,
     chores: [
       ...backend.chores,
+      { name: 'expired documents', everyMs: 60_000, run: async (signal) => void (await documents?.sweep(signal)) },
       payloadSweep({ backend, objects, queues }),
       makeRoom({
         backend,
@@ -114,6 +124,7 @@ export async function openParts(
     registry,
     backend,
     objects,
+    documents,
     secrets,
     client: createClient({ backend, registry, metrics, objects, secrets }),
     unsafe: safety.problem,
@@ -122,6 +133,7 @@ export async function openParts(
       await schedules.atBoot;
       await keeper.close();
       await objects.close();
+      await documents?.close();
       await backend.close();
     },
   };

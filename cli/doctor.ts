@@ -8,10 +8,12 @@ import type { z } from 'zod';
 import { loadRegistry } from '../jobs/registry.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
 import { createLog } from '../runtime/log.ts';
+import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
 import { secretBoxOf } from '../runtime/secret-box.ts';
 import { findAvailable } from '../workers/availability.ts';
 import { openPool } from '../workers/isolate/pool.ts';
+import { documentsMissing } from '../workers/services/documents.ts';
 import { checkStore } from './doctor-store.ts';
 import type { Finding } from './finding.ts';
 import { CliError, print, table } from './output.ts';
@@ -20,12 +22,14 @@ type Environment = z.output<typeof commonEnv>;
 
 export async function doctor(flags: { readonly json?: boolean }): Promise<void> {
   const env = parseEnv(commonEnv, process.env);
+  const documents = await checkDocuments(env);
   const findings = [
     checkNode(),
     ...(await checkStore(env.QUEUE_URL, env.DATA_DIR)),
     await checkObjects(env),
+    documents,
     await checkIsolation(),
-    ...(await checkJobTypes(env)),
+    ...(await checkJobTypes(env, documents)),
   ];
   print(flags.json === true, { findings }, (it) =>
     table(
@@ -71,6 +75,26 @@ async function checkObjects(env: Environment): Promise<Finding> {
   }
 }
 
+/** Asks the server who it is; makes nothing. */
+async function checkDocuments({ MONGODB_URL, QUEUE_URL }: Environment): Promise<Finding> {
+  const check = 'documents';
+  if (MONGODB_URL === undefined) {
+    return QUEUE_URL.startsWith('redis')
+      ? { check, state: 'missing', detail: documentsMissing }
+      : { check, state: 'ok', detail: 'kept by the PostgreSQL that keeps the queue.' };
+  }
+  try {
+    const documents = await openDocuments({}, { mongoUrl: MONGODB_URL, sql: undefined, pool: mongoPools.worker });
+    const problem = await documents?.problem();
+    await documents?.close();
+    return problem === undefined
+      ? { check, state: 'ok', detail: 'kept by MongoDB (MONGODB_URL).' }
+      : { check, state: 'unsafe', detail: problem };
+  } catch (error) {
+    return failed(check, error);
+  }
+}
+
 async function checkIsolation(): Promise<Finding> {
   const pool = await openPool({
     types: [],
@@ -96,9 +120,10 @@ async function checkIsolation(): Promise<Finding> {
   };
 }
 
-async function checkJobTypes({ QUEUE_URL }: Environment): Promise<Finding[]> {
+async function checkJobTypes({ QUEUE_URL }: Environment, documents: Finding): Promise<Finding[]> {
   const { served, unavailable } = await findAvailable(await loadRegistry(), undefined, process.env, {
     capabilities: { flows: !QUEUE_URL.startsWith('redis+cluster:') },
+    documents: async () => (documents.state === 'ok' ? undefined : documents.detail),
     key: secretBoxOf(process.env) !== undefined,
   });
   return [

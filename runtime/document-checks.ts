@@ -109,7 +109,7 @@ export function checkDocument(
     throw refused(`the document "${id}" has ${bytes} bytes of JSON; at most ${sizeLimits.documentBytes} are kept`);
   const plain = readJson(json);
   checkValue(plain, id, 1);
-  for (const index of indexes) for (const field of index) checkIndexed(valueAt(plain, field.split('.')), field, id);
+  for (const index of indexes) for (const field of index) checkIndexed(plain, field, id);
   return { id, json };
 }
 
@@ -134,7 +134,15 @@ function checkValue(value: unknown, id: string, level: number): void {
   }
 }
 
-function checkIndexed(value: unknown, field: string, id: string): void {
+function checkIndexed(document: object, field: string, id: string): void {
+  const path = field.split('.');
+  // Some stores look into lists on the way.
+  for (const at of path.keys())
+    if (Array.isArray(valueAt(document, path.slice(0, at))))
+      throw refused(
+        `the document "${id}" has a list on the way to "${field}", which an index sorts by; expected objects`,
+      );
+  const value = valueAt(document, path);
   if (typeof value === 'object' && value !== null)
     throw refused(
       `the document "${id}" has a list or an object in "${field}", which an index sorts by; expected a scalar`,

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readJson } from './document-checks.ts';
 import type { DocumentQuery, Scalar, StoredDocument } from './document-query.ts';
 import { type Documents, mergeCollections, type TenantDocuments } from './documents.ts';
 import { memoryDocuments } from './documents-memory.ts';
@@ -82,7 +83,7 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
 
     test('keeps field names that other programs stumble over', async () => {
       documents = fresh();
-      const odd = JSON.parse('{"__proto__":{"x":1},"a.b":{"c.d":2},"constructor":3,"0":[],"ä €":4}') as object;
+      const odd = readJson('{"__proto__":{"x":1},"a.b":{"c.d":2},"constructor":3,"0":[],"ä €":4}');
       await documents.put('things', { _id: 'odd', ...odd });
       const { _id, _version, ...rest } = (await documents.get('things', 'odd')) ?? { _id: '', _version: 0 };
       expect(JSON.parse(JSON.stringify(rest))).toEqual(odd);
@@ -239,6 +240,9 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
     test('refuses what no store takes, in the same words', async () => {
       documents = fresh();
       const deep = JSON.parse(`${'['.repeat(70)}${']'.repeat(70)}`) as unknown;
+      // What no compiler lets through comes from JSON all the same.
+      const askOddly = (filter: object): Promise<unknown> =>
+        documents.page('things', { filter: Object.assign<Record<string, FieldFilter>, object>({}, filter) });
       const bad: Promise<unknown>[] = [
         documents.get('unknown', 'a'),
         documents.get('things', ''),
@@ -279,9 +283,9 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
         documents.page('things', { filter: { $where: 'x' } }),
         documents.page('things', { filter: { "a'}') --": 1 } }),
         documents.page('things', { filter: { a: {} } }),
-        documents.page('things', { filter: { a: { $gt: '' } as FieldFilter } }),
+        askOddly({ a: { $gt: '' } }),
         documents.page('things', { filter: { a: { gt: Number.NaN } } }),
-        documents.page('things', { filter: { a: [1] as unknown as FieldFilter } }),
+        askOddly({ a: [1] }),
         documents.page('things', { filter: { a: { in: Array.from({ length: 101 }, (_, n) => n) } } }),
       ];
       for (const [at, one] of bad.entries()) await expect(one, `case ${at}`).rejects.toMatchObject(refused);
@@ -319,7 +323,9 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
       const test = fc.oneof(
         scalar,
         fc.record({ in: fc.array(scalar, { maxLength: 3 }) }),
-        fc.tuple(fc.constantFrom('gt', 'gte', 'lt', 'lte'), scalar).map(([op, bound]) => ({ [op]: bound })),
+        fc
+          .tuple(fc.constantFrom('gt', 'gte', 'lt', 'lte'), scalar)
+          .map(([op, bound]): FieldFilter => ({ [op]: bound })),
         fc.record({ gte: scalar, lt: scalar }),
       );
       const filter = fc.dictionary(fc.constantFrom('group', 'rank', 'v', 'o.v', 'at.day', 'o'), test, { maxKeys: 2 });
@@ -337,7 +343,7 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
             await Promise.all([model.putMany('things', many), real.putMany('things', many)]);
             for (const [wanted, fields, descending, limit] of queries) {
               const order = fields === undefined ? {} : { sort: fields.map((field) => ({ field, descending })) };
-              const query = { filter: wanted as Readonly<Record<string, FieldFilter>>, limit, ...order };
+              const query = { filter: wanted, limit, ...order };
               compared += 1;
               expect(await all(real, 'things', query), JSON.stringify(query)).toEqual(
                 await all(model, 'things', query),
@@ -345,9 +351,9 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
             }
           },
         ),
-        { numRuns: 120 },
+        { numRuns: 60 },
       );
-      expect(compared).toBeGreaterThan(400);
+      expect(compared).toBeGreaterThan(200);
     });
   });
 }

@@ -5,7 +5,9 @@ import { openBackend } from '../backends/open.ts';
 import { documentsSuite, suiteCollections } from './documents.suite.ts';
 import { mergeCollections } from './documents.ts';
 import { memoryDocuments } from './documents-memory.ts';
+import { serverProblem } from './documents-mongo.ts';
 import { postgresDocuments } from './documents-postgres.ts';
+import { mongoPools, openDocuments } from './open-documents.ts';
 
 const onError = (error: Error): void => {
   throw error;
@@ -143,4 +145,15 @@ test('collections of several job types add up; two ttls of one do not', () => {
     { a: { ttlMs: 1 } },
   ])
     expect(() => mergeCollections([bad])).toThrow(expect.objectContaining({ code: 'DOCUMENT_REFUSED' }));
+});
+
+test('refuses FerretDB 1 and opens nothing where nothing can keep documents', async () => {
+  expect(serverProblem({ version: '7.0.42', ferretdbVersion: 'v1.24.0' })).toMatch(/FerretDB v1.24.0.+not atomic/);
+  expect(serverProblem({ version: '7.0.77', ferretdbVersion: 'v2.1.0' })).toBeUndefined();
+  expect(serverProblem({ version: '8.0.4' })).toBeUndefined();
+  const nowhere = { mongoUrl: undefined, sql: undefined, pool: mongoPools.worker };
+  expect(await openDocuments({}, nowhere)).toBeUndefined();
+  const mistyped = openDocuments({}, { ...nowhere, mongoUrl: 'postgres://user:secret@host/db' });
+  await expect(mistyped).rejects.toThrow(/^MONGODB_URL: expected mongodb:/);
+  await expect(mistyped).rejects.not.toThrow(/secret/);
 });

@@ -24,6 +24,12 @@ export const commonEnv = z.object({
     .string()
     .optional()
     .describe('where objects are kept: `file:<folder>` or `s3://bucket/prefix`; default `file:<DATA_DIR>/objects`'),
+  MONGODB_URL: z
+    .string()
+    .optional()
+    .describe(
+      'where documents are kept: `mongodb://…/<database>`, database `jobfleet` when none is named; default: the PostgreSQL that keeps the queue. Needed with a queue on Redis by the job types that use documents',
+    ),
   DATA_DIR: z
     .string()
     .default('.jobfleet')

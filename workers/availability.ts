@@ -4,6 +4,7 @@ import type { Capabilities, RecordStore } from '../backends/backend.ts';
 import type { Handler, Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
 import { ConfigurationError, parseEnv } from '../runtime/env.ts';
+import { documentsMissing } from './services/documents.ts';
 
 /** A type that can run here. `env` are its declared variables as strings, for `handler.open()`. */
 export interface ServedType {
@@ -24,11 +25,17 @@ type Values = Readonly<Record<string, string | undefined>>;
 /** What the process brings to every job type. */
 export interface Provided {
   readonly capabilities: Pick<Capabilities, 'flows'>;
+  /** Why documents cannot be kept; undefined when they can. */
+  readonly documents: () => Promise<string | undefined>;
   /** It has a key for secret fields. */
   readonly key: boolean;
 }
 
-const usual: Provided = { capabilities: { flows: true }, key: false };
+const usual: Provided = {
+  capabilities: { flows: true },
+  documents: async () => documentsMissing,
+  key: false,
+};
 
 /** `names` undefined = all. Throws `ConfigurationError` for a name no folder has. */
 export async function findAvailable(
@@ -65,7 +72,7 @@ export async function lookAt(
   values: Values,
   has: Provided,
 ): Promise<ServedType | { readonly job: Job; readonly reason: string }> {
-  const lacking = lackOf(job, has);
+  const lacking = lackOf(job, has) ?? (needsDocuments(job) ? await has.documents() : undefined);
   if (lacking !== undefined) return { job, reason: lacking };
   try {
     const handler = await registry.handler(job.name);
@@ -75,6 +82,10 @@ export async function lookAt(
   } catch (error) {
     return { job, reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function needsDocuments({ collections, documents }: Job): boolean {
+  return collections !== undefined && documents !== 'optional';
 }
 
 function lackOf({ secretFields, needs }: Job, has: Provided): string | undefined {

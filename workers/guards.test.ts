@@ -79,6 +79,25 @@ describe('availability', () => {
     expect(unavailable.get('broken')).toBe('its library does not load');
   });
 
+  it('greys what needs documents where nothing keeps them, and what only may use them not', async () => {
+    const shape = { summary: 'Keeps.', payload: z.unknown(), result: z.unknown(), collections: { rows: {} } };
+    const keeping = defineJob({ ...shape, name: 'keeping' });
+    const using = defineJob({ ...shape, name: 'using', documents: 'optional' });
+    const handlersOf = [keeping, using].map((one) => defineHandler(one, { run: async () => undefined }));
+    const both: Registry = {
+      ...registry,
+      jobs: new Map([keeping, using].map((one) => [one.name, one])),
+      handler: async (name) => handlersOf.find((handler) => handler.job.name === name) ?? Promise.reject(new Error(name)),
+    };
+    const on = async (documents: string | undefined) =>
+      findAvailable(both, undefined, {}, { capabilities: { flows: true }, documents: async () => documents, key: false });
+    const without = await findAvailable(both, undefined, {});
+    expect(without.served.map((one) => one.job.name)).toEqual(['using']);
+    expect(without.unavailable.get('keeping')).toMatch(/^MONGODB_URL is missing: documents are kept by MongoDB when/);
+    expect((await on('FerretDB v1.24.0')).unavailable).toEqual(new Map([['keeping', 'FerretDB v1.24.0']]));
+    expect((await on(undefined)).unavailable.size).toBe(0);
+  });
+
   it('serves only what was asked for, and refuses a name nobody has', async () => {
     const { served, unavailable } = await findAvailable(registry, ['needy'], { NEEDED_URL: 'https://a.example' });
     expect([served.map((one) => one.env), unavailable.size]).toEqual([[{ NEEDED_URL: 'https://a.example' }], 0]);

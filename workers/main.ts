@@ -23,6 +23,7 @@ import { recheckUnavailable } from './recheck.ts';
 import { type Heartbeat, startHeartbeat } from './registry.ts';
 import type { Loop } from './revive.ts';
 import { type OpenTypes, openTypes } from './types.ts';
+import { documentsMissing } from './services/documents.ts';
 import { openQueueWorker } from './worker.ts';
 
 export interface FleetOptions {
@@ -79,7 +80,11 @@ const abortAtShare = 0.8;
  */
 export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   const { backend, env, log } = options;
-  const has: Provided = { capabilities: backend.capabilities, key: options.secrets !== undefined };
+  const has: Provided = {
+    capabilities: backend.capabilities,
+    documents: async () => (options.documents === undefined ? documentsMissing : options.documents.problem()),
+    key: options.secrets !== undefined,
+  };
   const available = await findAvailable(options.registry, options.queues ?? env.QUEUES, options.handlerEnv, has);
   for (const [job, reason] of available.unavailable) log.warn({ job, reason }, 'job type unavailable here');
   const state: FleetState = {

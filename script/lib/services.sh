@@ -128,12 +128,45 @@ start_s3() {
   export AWS_ENDPOINT_URL_S3="http://127.0.0.1:$port" AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testtest
 }
 
+# The MongoDB protocol: a server of jars, whose list with checksums is beside this file, and one class of ours.
+mongo_version=1.47.0
+
+check_sums() { if command -v sha256sum >/dev/null 2>&1; then sha256sum --quiet -c "$1"; else shasum -a 256 -c "$1" >/dev/null; fi; }
+
+fetch_mongo() {
+  local folder="$services_cache/mongo-java-server-$mongo_version" list="$PWD/script/lib/mongo.sha256"
+  [ ! -d "$folder" ] || return 0
+  need_program javac 'the MongoDB suites' openjdk-17-jdk-headless openjdk@17 && need_program mvn 'the MongoDB suites' maven maven || return 1
+  rm -rf "$folder.part"
+  mvn -q -B -f script/lib/mongo.pom.xml dependency:copy-dependencies -DoutputDirectory="$folder.part" -DincludeScope=runtime \
+    >"$services_cache/mongo.log" 2>&1 && (cd "$folder.part" && check_sums "$list") >>"$services_cache/mongo.log" 2>&1 &&
+    javac -cp "$folder.part/*" -d "$folder.part/classes" script/lib/MongoTestServer.java >>"$services_cache/mongo.log" 2>&1 &&
+    mv "$folder.part" "$folder"
+}
+
+start_mongo() {
+  [ -z "${MONGODB_URL:-}" ] || return 0
+  fetch_mongo || { skip 'MongoDB suites' 'its server is not there: it needs a JDK 17, Maven and its repository (see .cache/services/mongo.log)'; return 0; }
+  local folder="$services_cache/mongo-java-server-$mongo_version" port
+  port=$(free_port)
+  java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$folder/*:$folder/classes" MongoTestServer 127.0.0.1 "$port" \
+    >"$services_run/mongo.log" 2>&1 &
+  services_pids+=($!)
+  MONGODB_URL="mongodb://127.0.0.1:$port/?directConnection=true"
+  export MONGODB_URL
+  wait_for 20 node --input-type=module -e "import { MongoClient } from 'mongodb';
+    const client = new MongoClient(process.env.MONGODB_URL, { serverSelectionTimeoutMS: 500 });
+    await client.db('admin').command({ ping: 1 }).finally(() => client.close());" ||
+    { say "The MongoDB server did not answer on port $port:"; tail -n 5 "$services_run/mongo.log" >&2; exit 1; }
+}
+
 start_services() {
   services_run=$(mktemp -d "${TMPDIR:-/tmp}/jobfleet-services-XXXXXX")
   start_redis
   start_redis_forms
   start_postgres
   start_postgres_15
+  start_mongo
   start_s3
 }
 
