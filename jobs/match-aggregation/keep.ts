@@ -41,7 +41,7 @@ function revisionOf({ match: { revision, created }, sha256 }: FoundMatch) {
 }
 
 /** What is kept of these matches now. */
-export async function keptOf(documents: JobDocuments, ids: readonly string[]): Promise<Map<string, Kept>> {
+async function keptOf(documents: JobDocuments, ids: readonly string[]): Promise<Map<string, Kept>> {
   const found = new Map<string, Kept>();
   for (let at = 0; at < ids.length; at += idsAtOnce) {
     const filter = { _id: { in: ids.slice(at, at + idsAtOnce) } };

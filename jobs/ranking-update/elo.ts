@@ -6,12 +6,12 @@ import { z } from 'zod';
 import type { Method } from './method.ts';
 import type { Played } from './played.ts';
 
-export const nano = 1_000_000_000;
+const nano = 1_000_000_000;
 const start = 1_500 * nano;
 
 /** Billionths of points, and matches. */
 const eloState = z.record(z.string(), z.object({ rating: z.int(), matches: z.int() }));
-export type EloState = z.output<typeof eloState>;
+type EloState = z.output<typeof eloState>;
 
 /** What the first side wins, in billionths; `score` is 1, ½ or 0. */
 export function eloShift(ratingA: number, ratingB: number, score: number, k: number): number {
@@ -39,7 +39,7 @@ export const elo: Method<EloState> = {
     matches
       .filter(({ date }) => date > after && date <= until)
       .map((match) => ({ day: match.date, apply: (state) => play(state, match, 20) })),
-  canKeep: () => true,
+  keepable: () => () => true,
   reachesBackDays: 0,
   standings: (state) =>
     Object.entries(state)

@@ -9,7 +9,7 @@ const glickoState = z.record(
   z.string(),
   z.object({ rating: z.number(), deviation: z.number(), volatility: z.number(), matches: z.int() }),
 );
-export type GlickoState = z.output<typeof glickoState>;
+type GlickoState = z.output<typeof glickoState>;
 
 const scores = { win: 1, tie: 0.5, loss: 0 } as const;
 const turned = { win: 'loss', tie: 'tie', loss: 'win' } as const;
@@ -49,7 +49,7 @@ export const glicko2: Method<GlickoState> = {
   fresh: () => ({}),
   read: (kept) => glickoState.parse(kept),
   steps,
-  canKeep: () => true,
+  keepable: () => () => true,
   reachesBackDays: 0,
   standings: (state) =>
     Object.entries(state)

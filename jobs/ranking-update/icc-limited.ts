@@ -17,7 +17,7 @@ export const iccLimited: Method<IccState> = {
     matches
       .filter(({ date }) => date > after && date <= until)
       .map((match) => ({ day: match.date, apply: (state) => play(state, match) })),
-  canKeep: () => true,
+  keepable: () => () => true,
   reachesBackDays: 0,
   standings: iccStandings,
 };

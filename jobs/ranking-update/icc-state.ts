@@ -51,8 +51,11 @@ export function addPoints(
   day: string,
   more: { readonly halfPoints: number; readonly weight: number; readonly matches: number },
 ): void {
+  const now = rankingYear(day);
   const years = (state[team] ??= {});
-  const year = (years[String(rankingYear(day))] ??= { halfPoints: 0, weight: 0, matches: 0 });
+  // Whatever is asked next is asked of a later day.
+  for (const old of Object.keys(years)) if (halfWeight(now, Number(old)) === 0) delete years[old];
+  const year = (years[String(now)] ??= { halfPoints: 0, weight: 0, matches: 0 });
   year.halfPoints += more.halfPoints;
   year.weight += more.weight;
   year.matches += more.matches;

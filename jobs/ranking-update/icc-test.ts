@@ -20,7 +20,7 @@ interface PlayedSeries {
 }
 
 /** In the order of their first Tests. */
-export function seriesOf(matches: readonly Played[]): PlayedSeries[] {
+function seriesOf(matches: readonly Played[]): PlayedSeries[] {
   const all: PlayedSeries[] = [];
   const open = new Map<string, PlayedSeries>();
   for (const match of matches) {
@@ -82,7 +82,10 @@ export const iccTest: Method<IccState> = {
   read: readIccState,
   steps,
   // A checkpoint in the middle of a series would cut it in two.
-  canKeep: (monthEnd, matches) => seriesOf(matches).every(({ first, last }) => first > monthEnd || last <= monthEnd),
+  keepable: (matches) => {
+    const all = seriesOf(matches);
+    return (monthEnd) => all.every(({ first, last }) => first > monthEnd || last <= monthEnd);
+  },
   reachesBackDays: seriesDays,
   standings: iccStandings,
 };

@@ -26,8 +26,8 @@ export interface Method<S> {
    * month that has ended is stepped the same whether or not more months follow.
    */
   readonly steps: (matches: readonly Played[], after: string, until: string) => readonly Step<S>[];
-  /** False for a month end at which something is open that a checkpoint would cut. */
-  readonly canKeep: (monthEnd: string, matches: readonly Played[]) => boolean;
+  /** Of month ends: false where something is open that a checkpoint would cut. */
+  readonly keepable: (matches: readonly Played[]) => (monthEnd: string) => boolean;
   /** How many days before a changed match the ranking may change. */
   readonly reachesBackDays: number;
   /** Best first. */

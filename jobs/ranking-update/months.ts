@@ -1,7 +1,7 @@
 /** Calendar months of days written `YYYY-MM-DD`. Pure. */
 
 /** The last day of the month of a day. */
-export function monthEnd(day: string): string {
+function monthEnd(day: string): string {
   const [year = 0, month = 0] = day.split('-').map(Number);
   return new Date(Date.UTC(year, month, 0)).toISOString().slice(0, 10);
 }

@@ -24,6 +24,7 @@ export function replay<S>(
 ): Replay<S> {
   const state = structuredClone(start.state);
   const steps = method.steps(matches, start.day, until);
+  const isKeepable = method.keepable(matches);
   const checkpoints: Checkpoint<S>[] = [];
   const first = steps[0]?.day;
   let at = 0;
@@ -36,8 +37,7 @@ export function replay<S>(
     return at - before;
   };
   for (const end of first === undefined ? [] : monthEnds(first, until))
-    if (applyUntil(end) > 0 && method.canKeep(end, matches))
-      checkpoints.push({ day: end, state: structuredClone(state) });
+    if (applyUntil(end) > 0 && isKeepable(end)) checkpoints.push({ day: end, state: structuredClone(state) });
   applyUntil(until);
   return { state, checkpoints };
 }

@@ -80,7 +80,16 @@ export default defineHandler(job, {
     for (const { id, facts, rows } of [...made, ...gone]) {
       ctx.signal.throwIfAborted();
       const label = `${ctx.id}.${ctx.fence}`;
-      const table = { id, heads: 'stats_tables', rowsIn: rowsIn[kind], inputs, asOf: '', label, facts: { ...facts }, rows };
+      const table = {
+        id,
+        heads: 'stats_tables',
+        rowsIn: rowsIn[kind],
+        inputs,
+        asOf: '',
+        label,
+        facts: { ...facts },
+        rows,
+      };
       const isPublished = await publish(documents, table);
       ctx.log(isPublished ? 'table written' : 'a newer table is there', { table: id, rows: rows.length });
     }
