@@ -37,6 +37,8 @@ export interface Policy {
    * too, above four times everything. 0 = off, the default.
    */
   readonly shedAgeS: number;
+  /** A job shall wait no longer than this: `GET /v1/scaling/{queue}` asks for as many worker processes as that takes. Default 60. */
+  readonly targetAgeS: number;
 }
 
 /** How much at the same time, and how much in a while. An empty object = no limit. */
@@ -99,6 +101,7 @@ export const defaultPolicy: Policy = Object.freeze({
   perKey: Object.freeze({}),
   maxDepth: 1_000_000,
   shedAgeS: 0,
+  targetAgeS: 60,
 });
 
 /** Whether a limit's rate is one of adds; the others are of starts. */
@@ -127,6 +130,7 @@ export function policyProblems(policy: Policy): string[] {
     ...whole('child.quietMs', policy.child.quietMs, 0, 86_400_000),
     ...whole('maxDepth', policy.maxDepth, 1, 100_000_000),
     ...whole('shedAgeS', policy.shedAgeS, 0, 31_622_400),
+    ...whole('targetAgeS', policy.targetAgeS, 1, 31_622_400),
     ...(['perQueue', 'perTenant', 'perKey'] as const).flatMap((of) => limitProblems(of, policy[of], whole)),
   ];
 }

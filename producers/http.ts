@@ -21,7 +21,10 @@ import { type EnqueueRouteParts, enqueueRoutes } from './routes-enqueue.ts';
 import { type EventRouteParts, endStreams, eventRoutes } from './routes-events.ts';
 import { type HookRouteParts, hookRoutes } from './routes-hooks.ts';
 import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
+import { type NotificationRouteParts, notificationRoutes } from './routes-notifications.ts';
 import { queueRoutes } from './routes-queues.ts';
+import { type ReviewRouteParts, reviewRoutes } from './routes-reviews.ts';
+import { scalingRoutes } from './routes-scaling.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 import { workerRoutes } from './routes-workers.ts';
@@ -31,7 +34,9 @@ export interface ApiOptions
     JobRouteParts,
     EventRouteParts,
     DeadLetterRouteParts,
-    HookRouteParts {
+    HookRouteParts,
+    NotificationRouteParts,
+    ReviewRouteParts {
   readonly client: Client;
   readonly keys: Keys;
   readonly metrics: Metrics;
@@ -51,9 +56,12 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     ...eventRoutes(options),
     ...deadLetterRoutes(options),
     ...queueRoutes(options),
+    ...scalingRoutes(options),
     ...scheduleRoutes(options),
     ...workerRoutes(options),
+    ...reviewRoutes(options),
     ...hookRoutes(options),
+    ...notificationRoutes(options),
     ...uploadRoutes({ objects: options.objects, links: options.links, maxBytes: options.uploadMaxBytes }),
   ];
   readBodiesStrictly(app);

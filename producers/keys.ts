@@ -9,8 +9,11 @@ import { z } from 'zod';
 import type { RecordStore } from '../backends/backend.ts';
 import { tenantRule } from './accept.ts';
 
-/** `jobs`: enqueue, read, cancel, upload. `operator`: dead letters, queues and the jobs of all tenants. `admin`: keys. */
-export const scopes = ['jobs', 'operator', 'admin'] as const;
+/**
+ * `jobs`: enqueue, read, cancel, upload. `scaling`: how many workers a queue wants, nothing else. `operator`: that, dead
+ * letters, queues and the jobs of all tenants. `admin`: keys and tenants.
+ */
+export const scopes = ['jobs', 'scaling', 'operator', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
 /** `premium`: ten times the rates per key. */
