@@ -13,12 +13,11 @@ export interface NameSet {
   list(): Promise<string[]>;
 }
 
-const shards = 16;
 const mostTries = 50;
 const stored = z.object({ names: z.array(z.string()) });
 
-/** `prefix` must end like no other key of ours: its records are `<prefix>:0` to `<prefix>:15`. */
-export function nameSet(records: RecordStore, prefix: string): NameSet {
+/** `prefix` must end like no other key of ours: its records are `<prefix>:0` to `<prefix>:<shards − 1>`. At most 256 shards, default 16. */
+export function nameSet(records: RecordStore, prefix: string, shards = 16): NameSet {
   const keys = Array.from({ length: shards }, (_, shard) => `${prefix}:${shard}`);
   const keyOf = (name: string): string => `${prefix}:${(createHash('sha256').update(name).digest()[0] ?? 0) % shards}`;
   return {

@@ -12,6 +12,8 @@ import { pauseChore } from '../backends/pauses.ts';
 import { payloadSweep } from '../backends/payload-sweep.ts';
 import { oldestAgeS } from '../backends/queue-depth.ts';
 import { retentionChores } from '../backends/retention.ts';
+import { reviewSweep } from '../backends/review-sweep.ts';
+import { countOpenReviews } from '../backends/reviews.ts';
 import { watchSafety } from '../backends/safety.ts';
 import { BackendError } from '../backends/unreachable.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
@@ -93,6 +95,7 @@ export async function openParts(
       ...backend.chores,
       { name: 'expired documents', everyMs: 60_000, run: async (signal) => void (await documents?.sweep(signal)) },
       payloadSweep({ backend, objects, queues }),
+      reviewSweep({ backend, objects }),
       makeRoom({
         backend,
         queues,
@@ -181,6 +184,7 @@ async function openStore(url: string, { log, batching, meanwhile }: StoreWishes)
 function watchQueues(metrics: Metrics, backend: Backend, queues: readonly string[]): void {
   metrics.watch({
     backendUp: () => backend.ping().then(() => true),
+    reviews: () => reviewSamples(backend),
     queues: () =>
       Promise.all(
         queues.map(async (queue) => {
@@ -193,4 +197,14 @@ function watchQueues(metrics: Metrics, backend: Backend, queues: readonly string
         }),
       ),
   });
+}
+
+async function reviewSamples(backend: Backend) {
+  const now = await backend.now();
+  const counts = await countOpenReviews({ records: backend.records, now: () => now });
+  return [...counts].map(([queue, { open, oldestAt }]) => ({
+    queue,
+    open,
+    oldestAgeS: Math.max(0, (now - oldestAt) / 1_000),
+  }));
 }

@@ -196,6 +196,32 @@ function deadLetterCommands(program: Command): void {
     );
 }
 
+function reviewCommands(program: Command): void {
+  const reviews = program.command('reviews').description('results that a person has to look at');
+  remote(reviews.command('list', { isDefault: true }))
+    .description('open ones, the oldest first')
+    .option('--queue <name>', 'one job type')
+    .option('--tenant <name>', 'on whose behalf')
+    .option('--limit <n>', '1 to 100 (default 20)')
+    .option('--cursor <cursor>', 'go on where the last page ended')
+    .action(async (flags: object) => (await import('./reviews.ts')).listReviews(flags));
+  remote(reviews.command('show <id>'))
+    .description('what was found, why it is doubtful, and links to the pictures')
+    .action(async (id: string, flags: object) => (await import('./reviews.ts')).showReview(id, flags));
+  remote(reviews.command('approve <id>'))
+    .description('it is right as it is')
+    .option('--by <name>', 'who decides (default: the user of this shell)')
+    .action(async (id: string, flags: object) => (await import('./reviews.ts')).approveReview(id, flags));
+  remote(reviews.command('edit <id>'))
+    .description('correct what is wrong')
+    .requiredOption('--data <json>', 'the fields to correct, as a JSON Merge Patch; null removes one')
+    .option('--by <name>', 'who decides (default: the user of this shell)')
+    .addHelpText('after', bottom(`  jobfleet reviews edit document-ocr_01J… --data '{"total_amount":13.25}'`))
+    .action(async (id: string, flags: { readonly data: string }) =>
+      (await import('./reviews.ts')).editReview(id, flags),
+    );
+}
+
 function scheduleCommands(program: Command): void {
   const schedules = program.command('schedules').description('what runs by itself, and when');
   remote(schedules.command('list', { isDefault: true }))
@@ -244,6 +270,7 @@ async function main(): Promise<void> {
   queueCommands(program);
   workerCommands(program);
   deadLetterCommands(program);
+  reviewCommands(program);
   scheduleCommands(program);
   machineCommands(program);
   await program.parseAsync();

@@ -64,6 +64,25 @@ export interface Job<Name extends string = string, P extends z.ZodType = z.ZodTy
   uniqueKey?(payload: z.output<P>): string;
   /** What `policy.perKey` counts by: an account, a host, a mailbox. Undefined = this job is not counted. */
   limitKey?(payload: z.output<P>): string | undefined;
+  /** Results of the type that a person has to look at. The job completes; its review stays open until somebody decides. */
+  readonly review?: {
+    /** What a reviewer may correct; a correction is parsed with it. */
+    readonly data: z.ZodObject;
+    /** Asked once for every result; undefined = nobody has to look. */
+    of(result: z.output<R>): ReviewRequest | undefined;
+  };
+}
+
+/** What a reviewer sees. */
+export interface ReviewRequest {
+  /** What was made of the input, for approval or correction; at most 64 KiB of JSON. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** Codes of what is doubtful. */
+  readonly issues: readonly string[];
+  /** 0 to 1. */
+  readonly confidence: number;
+  /** Pictures to look at: `object:<key>` of the job's tenant. They are deleted with the review, 45 days after it was opened. */
+  readonly pages: readonly string[];
 }
 
 /** What a producer writes: defaults are optional. */

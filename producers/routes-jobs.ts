@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { findJobs, foundStates, type JobFilter } from '../backends/find.ts';
+import { readReview } from '../backends/reviews.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { tenantRule } from './accept.ts';
@@ -12,6 +13,7 @@ import { describeJob, interruptionsOf, type JobStatus, runKey } from './job-stat
 import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
 import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
+import { describeReview, reviewAnswer } from './routes-reviews.ts';
 import type { SignedLinks } from './signed-links.ts';
 
 export interface JobRouteParts {
@@ -42,6 +44,9 @@ const summaryAnswer = z.object({
 });
 const jobAnswer = summaryAnswer.extend({
   result: z.unknown(),
+  review: reviewAnswer
+    .nullable()
+    .describe('Of a result that a person has to look at; GET /v1/reviews/{id} shows what.'),
   files: z.array(z.object({ object: z.string(), url: z.string(), contentType: z.string(), sizeBytes: z.number() })),
 });
 
@@ -175,7 +180,7 @@ export function summaryOf({ tenant: _tenant, result: _result, ...job }: JobStatu
   return { ...job, links: linksOf(job.id) };
 }
 
-function showRoute({ client, objects, links }: JobRouteParts): Route {
+function showRoute({ backend, client, objects, links }: JobRouteParts): Route {
   return defineRoute({
     method: 'GET',
     path: '/v1/jobs/{id}',
@@ -190,8 +195,12 @@ function showRoute({ client, objects, links }: JobRouteParts): Route {
     handle: async ({ params, credential, baseUrl }) => {
       const job = await client.status(params.id, visibleTenant(credential));
       if (job === undefined) throw notFound();
-      const files = await filesOf(job, objects, links, baseUrl);
-      return { status: 200, body: { ...summaryOf(job), result: job.result, files } };
+      const [files, review] = await Promise.all([
+        filesOf(job, objects, links, baseUrl),
+        job.status === 'completed' ? readReview(backend.records, job.queue, job.id) : undefined,
+      ]);
+      const shown = review === undefined ? null : describeReview(review);
+      return { status: 200, body: { ...summaryOf(job), result: job.result, review: shown, files } };
     },
   });
 }

@@ -20,6 +20,13 @@ export interface QueueSample {
   readonly overdue?: number;
 }
 
+/** Results that wait for a person. */
+export interface ReviewSample {
+  readonly queue: string;
+  readonly open: number;
+  readonly oldestAgeS: number;
+}
+
 export interface WorkerSample {
   readonly queue: string;
   readonly active: number;
@@ -35,6 +42,7 @@ export interface CircuitSample {
 /** Asked once per scrape. One that throws marks the scrape, not the process: its families keep out of the answer. */
 export interface GaugeSource {
   readonly queues?: () => Promise<readonly QueueSample[]>;
+  readonly reviews?: () => Promise<readonly ReviewSample[]>;
   readonly workers?: () => readonly WorkerSample[];
   readonly circuits?: () => readonly CircuitSample[];
   /** Whether the store answers. */
@@ -171,6 +179,8 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
     'Circuit breaker of a dependency in this process: 0 closed, 1 half-open, 2 open.',
     ['name'],
   );
+  const reviews = gauge('jobfleet_reviews_open', 'Results that wait for a person.', ['queue']);
+  const reviewAge = gauge('jobfleet_review_oldest_age_seconds', 'Age of the oldest open review.', ['queue']);
   const backendUp = gauge('jobfleet_backend_up', '1 when the store answered this scrape.', []);
 
   const fillQueues = (samples: readonly QueueSample[]): void => {
@@ -190,13 +200,18 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
     }
   };
   return async (sources) => {
-    for (const family of [count, oldest, tag, overdue, deadLetters, up, active, concurrency, circuit]) family.reset();
+    const families = [count, oldest, tag, overdue, deadLetters, up, active, concurrency, circuit, reviews, reviewAge];
+    for (const family of families) family.reset();
     for (const source of sources) {
       fillWorkers(source.workers?.() ?? []);
       for (const { name, state } of source.circuits?.() ?? []) circuit.labels(name).set(state);
       // A store that is down is what backend_up says; the scrape itself must still answer.
       if (source.backendUp !== undefined) backendUp.set((await source.backendUp().catch(() => false)) ? 1 : 0);
       if (source.queues !== undefined) fillQueues(await source.queues().catch(() => []));
+      for (const { queue, open, oldestAgeS } of (await source.reviews?.().catch(() => [])) ?? []) {
+        reviews.labels(queue).set(open);
+        reviewAge.labels(queue).set(oldestAgeS);
+      }
     }
   };
 }

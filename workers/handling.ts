@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { openReview } from '../backends/reviews.ts';
 import { lockOf } from '../backends/secret-owner.ts';
 import { outsideId } from '../backends/slot-id.ts';
 import type { Job, OpenHandler } from '../jobs/define.ts';
@@ -69,14 +70,25 @@ export class Handling {
     };
     const pointer = pointerOf(claim.queue, claim.id, claim.payload);
     const stored = pointer === undefined ? claim.payload : await this.#fetchPayload(pointer);
-    if (job.secretFields.length === 0) return this.#handle(facts, stored, alone);
+    if (job.secretFields.length === 0) return this.#reviewed(facts, await this.#handle(facts, stored, alone));
     const payload = this.#openSecrets(stored);
     this.#redact = redactSecrets(secretTexts(job.secretFields, payload));
     try {
-      return await this.#handle(facts, payload, alone);
+      return await this.#reviewed(facts, await this.#handle(facts, payload, alone));
     } catch (error) {
       throw this.#redact.error(error);
     }
+  }
+
+  /** A result that a person has to look at opens its review before the job completes. */
+  async #reviewed(facts: AttemptFacts, result: unknown): Promise<unknown> {
+    const { job, services } = this.#parts;
+    const wanted = job.review?.of(result);
+    if (wanted === undefined || this.#running.isOver) return result;
+    const { id, tenant } = facts;
+    const parts = { records: services.records, objects: services.objects, now: Date.now };
+    await openReview(parts, { queue: job.name, id, tenant }, wanted);
+    return result;
   }
 
   async #handle(facts: AttemptFacts, payload: unknown, alone: boolean): Promise<unknown> {
