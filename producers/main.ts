@@ -3,6 +3,7 @@ import fastify from 'fastify';
 import type { Backend } from '../backends/backend.ts';
 import { createDeadLetters } from '../backends/dead-letters.ts';
 import type { Registry } from '../jobs/registry.ts';
+import type { Documents } from '../runtime/documents.ts';
 import { healthRoutes } from '../runtime/health.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -26,6 +27,8 @@ export interface ApiParts {
   /** Of the client; dead letters with secret fields are checked and patched with it. */
   readonly secrets?: SecretBox | undefined;
   readonly metrics: Metrics;
+  /** Undefined where nothing keeps documents. */
+  readonly documents?: Documents | undefined;
   readonly env: ApiEnv;
   /** Where a signing key is kept when the environment names none. */
   readonly dataDir: string;
@@ -42,6 +45,7 @@ export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
     objects: parts.objects,
     metrics: parts.metrics,
     hooks: env.HOOKS ?? {},
+    documents: parts.documents,
     events: { watch: createJobWatch(backend), perKey: env.EVENT_STREAMS, open: new Set() },
     keys: createKeys({ records: backend.records, staticKey: env.JOBFLEET_KEY }),
     links: createSignedLinks(env.SIGNING_KEY ?? (await localSigningKey(parts.dataDir))),

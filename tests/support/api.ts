@@ -9,6 +9,7 @@ import { loadRegistry, type Registry } from '../../jobs/registry.ts';
 import { type Client, createClient } from '../../producers/client.ts';
 import { apiEnv } from '../../producers/env.ts';
 import { startApi } from '../../producers/main.ts';
+import type { Documents } from '../../runtime/documents.ts';
 import { parseEnv } from '../../runtime/env.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
@@ -48,6 +49,7 @@ export async function openTestApi(
     readonly env?: Record<string, string>;
     readonly objects?: ObjectStore;
     readonly secrets?: SecretBox;
+    readonly documents?: Documents;
   } = {},
 ): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-api-'));
@@ -65,6 +67,7 @@ export async function openTestApi(
     registry,
     client,
     secrets: options.secrets,
+    documents: options.documents,
     objects,
     metrics,
     env,
