@@ -7,6 +7,7 @@
 import type { JobsOptions, Job as StoredJob } from 'bullmq';
 import type { Backend, NewJob } from './backend.ts';
 import { gather } from './gather.ts';
+import { readTenant } from './tenants.ts';
 
 /** What a job takes of its queue. */
 export interface Turn {
@@ -84,16 +85,22 @@ export function turnOf(tenant: string, level: keyof typeof costs = 'normal', wei
 }
 
 /** A job that goes back to work takes its turn anew: the tag of its former life may be far behind, or far ahead. */
-export async function retag(tags: TagStore, queue: string, job: StoredJob): Promise<void> {
+export async function retag(
+  { records, tags }: Pick<Backend, 'records' | 'tags'>,
+  queue: string,
+  job: StoredJob,
+): Promise<void> {
   if (job.priority === 0) return;
-  const [priority] = await tags.nextTags(queue, [storedTurn(job.opts)]);
+  const [priority] = await tags.nextTags(queue, [await storedTurn(job.opts, records)]);
   if (priority !== undefined) await job.changePriority({ priority });
 }
 
-function storedTurn(opts: JobsOptions): Turn {
+async function storedTurn(opts: JobsOptions, records: Backend['records']): Promise<Turn> {
   const facts: unknown = Reflect.get(opts, 'jobfleet');
   if (typeof facts !== 'object' || facts === null) return turnOf('-');
   const tenant: unknown = Reflect.get(facts, 'tenant');
   const level: unknown = Reflect.get(facts, 'level');
-  return turnOf(typeof tenant === 'string' ? tenant : '-', level === 'high' || level === 'low' ? level : 'normal');
+  if (typeof tenant !== 'string') return turnOf('-');
+  const { weight } = await readTenant(records, tenant);
+  return turnOf(tenant, level === 'high' || level === 'low' ? level : 'normal', weight);
 }

@@ -90,7 +90,7 @@ export async function redriveOne(
   const isPlain = !('problem' in opened) && secrets?.isSealed(job.data) === false;
   if (options.patch !== undefined || isPlain)
     await job.updateData(secrets === undefined ? payload : secrets.seal(payload));
-  await retag(backend.tags, queue, job);
+  await retag(backend, queue, job);
   try {
     // Never resetAttemptsStarted: it is the fence, and a fence does not turn back.
     await job.retry('failed', { resetAttemptsMade: true });

@@ -146,6 +146,31 @@ function queueCommands(program: Command): void {
     );
 }
 
+function tenantCommands(program: Command): void {
+  const tenants = program.command('tenants').description('what is agreed with a tenant');
+  remote(tenants.command('show <id>'))
+    .description('its weight, tier and limits')
+    .action(async (id: string, flags: object) => (await import('./tenants.ts')).showTenant(id, flags));
+  remote(tenants.command('set <id>'))
+    .description('change what is named, leave the rest')
+    .option('--weight <n>', 'share of fair queues in relation to others, 1 to 1,000')
+    .option('--tier <tier>', 'standard, or premium: ten times the rates')
+    .option('--concurrency <n>', 'attempts at once where a type limits tenants; "default" takes it back')
+    .action(async (id: string, flags: object) => (await import('./tenants.ts')).setTenant(id, flags));
+  const keys = program.command('keys').description('make and revoke API keys');
+  remote(keys.command('create'))
+    .description('prints the key; it cannot be shown again')
+    .option('--tenant <id>', 'on whose behalf it speaks (default: nobody)')
+    .option('--scopes <names>', 'jobs, scaling, operator, admin; comma-separated (default: jobs)')
+    .option('--tier <tier>', 'standard, or premium: ten times the rates (default: that of the tenant)')
+    .option('--expires <time>', 'RFC 3339 (default: never)')
+    .addHelpText('after', bottom('  jobfleet keys create --tenant acme\n  jobfleet keys create --scopes scaling'))
+    .action(async (flags: object) => (await import('./tenants.ts')).createKey(flags));
+  remote(keys.command('revoke <id>'))
+    .description('every process refuses it within five seconds')
+    .action(async (id: string, flags: object) => (await import('./tenants.ts')).revokeKey(id, flags));
+}
+
 function workerCommands(program: Command): void {
   const workers = program.command('workers').description('which processes run jobs, and how many at once');
   remote(workers.command('list', { isDefault: true }))
@@ -269,6 +294,7 @@ async function main(): Promise<void> {
   jobCommands(program);
   queueCommands(program);
   workerCommands(program);
+  tenantCommands(program);
   deadLetterCommands(program);
   reviewCommands(program);
   scheduleCommands(program);

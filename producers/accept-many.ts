@@ -2,8 +2,10 @@
  * Several jobs in one call: all of them pass every check and limit before the first is stored, and each gets its answer,
  * in order. One round trip per queue, beside those for idempotency keys.
  */
+
+import type { NewJob } from '../backends/backend.ts';
 import type { Enqueued } from '../jobs/define.ts';
-import { type AcceptParts, answer, counted, type Prepared, withId } from './accept.ts';
+import { type AcceptParts, answer, counted, type Prepared, weightOf, withId } from './accept.ts';
 import { LimitedError } from './errors.ts';
 import { type ClaimedKey, claimKey } from './idempotency.ts';
 import { newJob } from './new-job.ts';
@@ -95,7 +97,11 @@ function byQueue(entries: readonly Entry[]): Iterable<readonly Entry[]> {
 
 async function storeGroup(group: readonly Entry[], answers: Map<number, Enqueued>, parts: AcceptParts): Promise<void> {
   const queue = group[0]?.prepared.job.name ?? '';
-  const jobs = group.map(({ prepared, claimed }) => newJob(withId(prepared, claimed?.id ?? prepared.id)));
+  const jobs: NewJob[] = [];
+  for (const { prepared, claimed } of group) {
+    const weight = weightOf(prepared, parts);
+    jobs.push(newJob(withId(prepared, claimed?.id ?? prepared.id), typeof weight === 'number' ? weight : await weight));
+  }
   const stored = await (jobs.some(isLarge) ? addManyLarge(queue, jobs, parts) : parts.backend.addMany(queue, jobs));
   const confirming: Promise<void>[] = [];
   for (const [index, { prepared, place, claimed }] of group.entries()) {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import type { Taken } from '../backends/limiter.ts';
 import { portableJson } from '../backends/portable.ts';
+import type { TenantReader } from '../backends/tenants.ts';
 import type { Enqueued, EnqueueOptions, Job } from '../jobs/define.ts';
 import { levels } from '../jobs/policy.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -68,6 +69,8 @@ export interface Prepared {
 export interface AcceptParts {
   readonly backend: Backend;
   readonly gate: Gate;
+  /** Asked where a tenant has a share of its own. */
+  readonly tenants: TenantReader;
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'> | undefined;
   /** Hears of the rate that a job was counted by. */
   readonly onRate?: ((rate: Taken) => void) | undefined;
@@ -201,8 +204,20 @@ async function add(prepared: Prepared, id: string, isRepeat: boolean, parts: Acc
   }
   const own = withId(prepared, id);
   const queue = prepared.job.name;
-  const stored = await (isLarge(own) ? addLarge(queue, newJob(own), parts) : parts.backend.add(queue, newJob(own)));
+  const weight = weightOf(own, parts);
+  const job = newJob(own, typeof weight === 'number' ? weight : await weight);
+  const stored = await (isLarge(job) ? addLarge(queue, job, parts) : parts.backend.add(queue, job));
   return counted(prepared, stored, isRepeat || stored !== id, parts);
+}
+
+/** A promise only where the store has to be asked: once in five seconds for a tenant of a fair type. */
+export function weightOf(
+  { job, tenant }: Prepared,
+  { tenants }: Pick<AcceptParts, 'tenants'>,
+): number | Promise<number> {
+  if (job.policy.order !== 'fair') return 1;
+  const agreed = tenants.of(tenant);
+  return agreed instanceof Promise ? agreed.then(({ weight }) => weight) : agreed.weight;
 }
 
 /** As an earlier call made it: its id tells when that was. */

@@ -8,6 +8,7 @@
  */
 import type { Backend } from '../backends/backend.ts';
 import { openBackend } from '../backends/open.ts';
+import { tenantReader } from '../backends/tenants.ts';
 import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -94,7 +95,8 @@ export function createClient(parts: ClientParts): Client {
   let at = 0;
   const newId = createIds(() => at);
   const { backend, registry, secrets } = parts;
-  const acceptParts: AcceptParts = { ...parts, gate: openGate(backend, parts.metrics) };
+  const tenants = tenantReader(backend.records);
+  const acceptParts: AcceptParts = { ...parts, tenants, gate: openGate(backend, tenants, parts.metrics) };
 
   // Payloads nobody checked come over HTTP or from the board, whose bodies end at 256 KiB.
   const enqueueNamed: Client['enqueueNamed'] = (type, payload, options) =>

@@ -160,7 +160,7 @@ function factsOf({ opts }: StoredJob): z.output<typeof factsShape> | undefined {
 
 async function changeTurn(backend: Backend, stored: StoredJob, level: JobFacts['level'] | 'normal'): Promise<void> {
   Reflect.set(stored.opts, 'jobfleet', { tenant: tenantOf(stored), level });
-  await retag(backend.tags, stored.queueName, stored);
+  await retag(backend, stored.queueName, stored);
 }
 
 /** One that became due meanwhile has no delay to change: fine for a job that shall start at once. */

@@ -1,6 +1,7 @@
 /** What stands between a checked job and the store: back-pressure, then rates. Jobs without limits wait for neither. */
 import type { Backend } from '../backends/backend.ts';
 import type { Taken } from '../backends/limiter.ts';
+import type { TenantReader } from '../backends/tenants.ts';
 import type { Job } from '../jobs/define.ts';
 import type { Level } from '../jobs/policy.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -23,10 +24,11 @@ export interface Gate {
 
 export function openGate(
   backend: Pick<Backend, 'fullness' | 'limiter' | 'queue'>,
+  tenants: TenantReader,
   metrics?: Partial<Pick<Metrics, 'addsRefused' | 'rateLimited'>>,
 ): Gate {
   const pressure = watchPressure(backend, ({ name }, reason) => metrics?.addsRefused?.inc({ queue: name, reason }));
-  const rates = openAddRates(backend, (by) => metrics?.rateLimited?.inc({ tenant_class: by }));
+  const rates = openAddRates(backend, tenants, (by) => metrics?.rateLimited?.inc({ tenant_class: by }));
   return {
     refusal(arriving) {
       const [only] = arriving;

@@ -26,6 +26,7 @@ import { queueRoutes } from './routes-queues.ts';
 import { type ReviewRouteParts, reviewRoutes } from './routes-reviews.ts';
 import { scalingRoutes } from './routes-scaling.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
+import { tenantRoutes } from './routes-tenants.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 import { workerRoutes } from './routes-workers.ts';
 
@@ -59,6 +60,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     ...scalingRoutes(options),
     ...scheduleRoutes(options),
     ...workerRoutes(options),
+    ...tenantRoutes(options),
     ...reviewRoutes(options),
     ...hookRoutes(options),
     ...notificationRoutes(options),

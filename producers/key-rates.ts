@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import type { Taken } from '../backends/limiter.ts';
+import { premiumFactor } from '../backends/tenants.ts';
 import { type Rate, ratePresets } from '../jobs/policy.ts';
 import { LimitedError } from './errors.ts';
 import type { Credential } from './keys.ts';
@@ -13,9 +14,6 @@ export interface KeyRates {
   /** Throws `LimitedError` when the key's rate is used up. Undefined where nothing is counted. */
   take(use: KeyUse, credential: Credential): Promise<Taken | undefined>;
 }
-
-/** Keys of the tier `premium` may do this many times as much. */
-const premiumFactor = 10;
 
 export function openKeyRates(
   backend: Pick<Backend, 'limiter'>,

@@ -7,6 +7,7 @@ import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import type { RecordStore } from '../backends/backend.ts';
+import { tenantTiers } from '../backends/tenants.ts';
 import { tenantRule } from './accept.ts';
 
 /**
@@ -16,14 +17,11 @@ import { tenantRule } from './accept.ts';
 export const scopes = ['jobs', 'scaling', 'operator', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
-/** `premium`: ten times the rates per key. */
-const tiers = ['standard', 'premium'] as const;
-
 export interface Credential {
   /** For logs; never the key itself. */
   readonly keyId: string;
-  /** Default `standard`. */
-  readonly tier?: (typeof tiers)[number] | undefined;
+  /** Default `standard`; `premium`: ten times the rates per key. */
+  readonly tier?: (typeof tenantTiers)[number] | undefined;
   readonly tenant: string;
   readonly scopes: readonly Scope[];
 }
@@ -52,7 +50,7 @@ const stored = z.object({
   hash: z.string(),
   tenant: z.string().regex(tenantRule),
   scopes: z.array(z.enum(scopes)),
-  tier: z.enum(tiers).optional(),
+  tier: z.enum(tenantTiers).optional(),
   expiresAt: z.number().optional(),
 });
 

@@ -5,10 +5,11 @@ import type { JobFacts, NewJob } from '../backends/backend.ts';
 import { turnOf } from '../backends/fairness.ts';
 import type { Prepared } from './accept.ts';
 
-export function newJob(prepared: Prepared): NewJob {
+/** `weight`: the tenant's share of a fair queue. */
+export function newJob(prepared: Prepared, weight = 1): NewJob {
   const { id, job, json, acceptedAt, tenant, options } = prepared;
   const stored = { id, name: job.name, json, timestamp: acceptedAt, options: storeOptions(prepared) };
-  return job.policy.order === 'fair' ? { ...stored, turn: turnOf(tenant, options.level) } : stored;
+  return job.policy.order === 'fair' ? { ...stored, turn: turnOf(tenant, options.level, weight) } : stored;
 }
 
 /**

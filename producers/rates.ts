@@ -1,6 +1,7 @@
 /** Rates of adds: what a job type allows per queue, per tenant and per limit key. What is too much is refused with 429. */
 import type { Backend } from '../backends/backend.ts';
 import type { Limiter, Taken } from '../backends/limiter.ts';
+import { premiumFactor, type TenantReader } from '../backends/tenants.ts';
 import type { Job } from '../jobs/define.ts';
 import { isRateOfAdds, type Rate } from '../jobs/policy.ts';
 import { LimitedError } from './errors.ts';
@@ -27,10 +28,16 @@ interface OpenRate {
   readonly by: RatedBy;
   readonly rate: Rate;
   readonly limiter: Limiter;
+  /** Of a rate per tenant, for tenants of that tier. */
+  readonly premium: Limiter | undefined;
   readonly keyOf: (rated: Rated) => string | undefined;
 }
 
-export function openAddRates(backend: Pick<Backend, 'limiter'>, onLimited: (by: RatedBy) => void): AddRates {
+export function openAddRates(
+  backend: Pick<Backend, 'limiter'>,
+  tenants: TenantReader,
+  onLimited: (by: RatedBy) => void,
+): AddRates {
   const byType = new Map<Job, readonly OpenRate[]>();
   const ratesOf = (job: Job): readonly OpenRate[] => {
     const known = byType.get(job);
@@ -42,7 +49,7 @@ export function openAddRates(backend: Pick<Backend, 'limiter'>, onLimited: (by: 
   return {
     take(jobs) {
       if (jobs.every(({ job }) => ratesOf(job).length === 0)) return undefined;
-      return takeAll(countPoints(jobs, ratesOf), onLimited);
+      return takeAll(countPoints(jobs, ratesOf), tenants, onLimited);
     },
   };
 }
@@ -51,7 +58,10 @@ function openRates(backend: Pick<Backend, 'limiter'>, { name, policy }: Job): Op
   const open = (of: 'perKey' | 'perQueue' | 'perTenant', by: RatedBy, keyOf: OpenRate['keyOf']): OpenRate[] => {
     const { rate } = policy[of];
     if (rate === undefined || !isRateOfAdds(of, rate)) return [];
-    return [{ by, rate, keyOf, limiter: backend.limiter(`add:${by}:${name}`, rate.points, rate.windowMs) }];
+    const limiterOf = (factor: number) => backend.limiter(`add:${by}:${name}`, rate.points * factor, rate.windowMs);
+    return [
+      { by, rate, keyOf, limiter: limiterOf(1), premium: by === 'tenant' ? limiterOf(premiumFactor) : undefined },
+    ];
   };
   return [
     ...open('perKey', 'limit-key', ({ limitKey }) => limitKey),
@@ -83,7 +93,11 @@ function countPoints(jobs: readonly Rated[], ratesOf: (job: Job) => readonly Ope
 }
 
 /** Points taken of one rate stay taken when the next one refuses: the call was one of those that the first rate counts. */
-async function takeAll(asked: readonly Asked[], onLimited: (by: RatedBy) => void): Promise<Taken> {
+async function takeAll(
+  asked: readonly Asked[],
+  tenants: TenantReader,
+  onLimited: (by: RatedBy) => void,
+): Promise<Taken> {
   let least: Taken = {
     isAllowed: true,
     limit: Number.POSITIVE_INFINITY,
@@ -91,10 +105,15 @@ async function takeAll(asked: readonly Asked[], onLimited: (by: RatedBy) => void
     resetMs: 0,
   };
   for (const { open, key, type, points } of asked) {
-    const taken = await open.limiter.take(key, points);
+    const isPremium = open.premium !== undefined && (await tenants.of(key)).tier === 'premium';
+    const taken = await (isPremium ? open.premium : open.limiter).take(key, points);
     if (!taken.isAllowed) {
       onLimited(open.by);
-      throw new LimitedError(sentence(open, type, points), { status: 429, retryAfterMs: taken.resetMs, rate: taken });
+      throw new LimitedError(sentence(open, type, points, taken.limit), {
+        status: 429,
+        retryAfterMs: taken.resetMs,
+        rate: taken,
+      });
     }
     if (taken.remaining < least.remaining) least = taken;
   }
@@ -103,8 +122,8 @@ async function takeAll(asked: readonly Asked[], onLimited: (by: RatedBy) => void
 
 const whose = { key: 'from one API key', 'limit-key': 'with one limit key', queue: 'in all', tenant: 'for one tenant' };
 
-function sentence({ by, rate }: OpenRate, type: string, points: number): string {
+function sentence({ by, rate }: OpenRate, type: string, points: number, limit: number): string {
   const per = rate.windowMs === 1_000 ? 'a second' : `in ${rate.windowMs / 1_000} s`;
-  const tooLarge = points > rate.points ? ` These ${points} never fit: send fewer at a time.` : '';
-  return `At most ${rate.points} jobs of ${type} ${per} ${whose[by]}.${tooLarge}`;
+  const tooLarge = points > limit ? ` These ${points} never fit: send fewer at a time.` : '';
+  return `At most ${limit} jobs of ${type} ${per} ${whose[by]}.${tooLarge}`;
 }

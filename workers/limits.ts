@@ -4,6 +4,7 @@
  */
 import type { Backend } from '../backends/backend.ts';
 import type { Limiter } from '../backends/limiter.ts';
+import { premiumFactor, type TenantReader, tenantReader, usualTenant } from '../backends/tenants.ts';
 import type { Job } from '../jobs/define.ts';
 import { type JobError, tryAgainIn } from '../jobs/errors.ts';
 import { isRateOfAdds } from '../jobs/policy.ts';
@@ -35,6 +36,8 @@ interface Limit {
   readonly keyOf: (claim: Claim) => string | undefined;
   readonly concurrency: number | undefined;
   readonly starts: Limiter | undefined;
+  /** Of a limit per tenant, for tenants of that tier. */
+  readonly premium: Limiter | undefined;
 }
 
 /** Put off for concurrency: at first a quarter of a second, twice as long each time, up to five. */
@@ -49,6 +52,7 @@ export function openLimits(parts: LimitParts): AttemptLimits | undefined {
   const limits = limitsOf(parts);
   if (limits.length === 0) return undefined;
   const places = openPlaces(parts);
+  const tenants = tenantReader(parts.backend.records);
   return {
     async enter(claim) {
       const wanted = limits.flatMap((limit) => {
@@ -59,19 +63,17 @@ export function openLimits(parts: LimitParts): AttemptLimits | undefined {
       for (const { limit, key } of wanted) {
         if (limit.concurrency === undefined) continue;
         const name = `place:${claim.queue}:${limit.of}:${key}`;
-        if (await places.take(name, claim.id, limit.concurrency)) {
+        const most = (await agreedWith(limit, key, tenants)).limits.concurrency ?? limit.concurrency;
+        if (await places.take(name, claim.id, most)) {
           held.push(name);
           continue;
         }
         await places.giveBack(held, claim.id);
-        return tryAgainIn(
-          pause(claim, parts.random),
-          'LIMITED',
-          sentence(limit, `runs ${limit.concurrency} at a time`),
-        );
+        return tryAgainIn(pause(claim, parts.random), 'LIMITED', sentence(limit, `runs ${most} at a time`));
       }
       for (const { limit, key } of wanted) {
-        const taken = await limit.starts?.take(key);
+        const isPremium = limit.premium !== undefined && (await agreedWith(limit, key, tenants)).tier === 'premium';
+        const taken = await (isPremium ? limit.premium : limit.starts)?.take(key);
         if (taken === undefined || taken.isAllowed) continue;
         await places.giveBack(held, claim.id);
         // Not all of them in the first moment of the next window.
@@ -87,13 +89,20 @@ export function openLimits(parts: LimitParts): AttemptLimits | undefined {
 function limitsOf({ job, backend }: LimitParts): Limit[] {
   const open = (of: Limit['of'], keyOf: Limit['keyOf']): Limit[] => {
     const { concurrency, rate } = job.policy[of];
-    const starts =
+    const limiterOf = (factor: number): Limiter | undefined =>
       rate === undefined || isRateOfAdds(of, rate)
         ? undefined
-        : backend.limiter(`start:${of}:${job.name}`, rate.points, rate.windowMs);
-    return concurrency === undefined && starts === undefined ? [] : [{ of, keyOf, concurrency, starts }];
+        : backend.limiter(`start:${of}:${job.name}`, rate.points * factor, rate.windowMs);
+    const starts = limiterOf(1);
+    const premium = of === 'perTenant' ? limiterOf(premiumFactor) : undefined;
+    return concurrency === undefined && starts === undefined ? [] : [{ of, keyOf, concurrency, starts, premium }];
   };
   return [...open('perTenant', ({ tenant }) => tenant), ...open('perKey', ({ limitKey }) => limitKey)];
+}
+
+/** A limit key is nobody one could agree with. */
+function agreedWith({ of }: Limit, key: string, tenants: TenantReader) {
+  return of === 'perTenant' ? tenants.of(key) : usualTenant;
 }
 
 function pause(claim: Claim, random: () => number): number {

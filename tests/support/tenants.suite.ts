@@ -1,6 +1,7 @@
 /** Limits, levels, tenants and back-pressure through the real client and real workers: the same tests on every store. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createDeadLetters } from '../../backends/dead-letters.ts';
+import { usualTenant, writeTenant } from '../../backends/tenants.ts';
 import { LimitedError } from '../../producers/client.ts';
 import { openTenantStage, percentile, type Run, type TenantStage, type TestJob, until } from './tenants.stage.ts';
 
@@ -19,8 +20,10 @@ export function tenantTests(name: string, url: string, { workers = true }: { rea
     addRateTests(() => stage);
     pressureTests(() => stage);
     storedTests(() => stage);
+    agreedTests(() => stage);
     if (!workers) return;
     concurrencyTests(() => stage);
+    agreedConcurrencyTests(() => stage);
     startRateTests(() => stage);
     drainTests(() => stage);
     uniqueTests(() => stage);
@@ -50,6 +53,62 @@ const items = (count: number, options: object, key = '-') =>
 
 async function completed(stage: TenantStage, job: TestJob, count: number): Promise<void> {
   await until(async () => expect(await stage.backend.queue(job.name).getCompletedCount()).toBe(count), 40_000);
+}
+
+/** Tenants of their own: processes remember for five seconds what was agreed with one. */
+let agreements = 0;
+async function agree(stage: TenantStage, agreed: Partial<typeof usualTenant>): Promise<string> {
+  agreements += 1;
+  const tenant = `agreed-${Date.now()}-${agreements}`;
+  await writeTenant(stage.backend.records, tenant, { ...usualTenant, ...agreed }, Date.now());
+  return tenant;
+}
+
+function agreedTests(stageOf: () => TenantStage): void {
+  test('a tenant has the share of a fair queue that was agreed, also when its jobs are edited and redriven', async () => {
+    const stage = stageOf();
+    const job = stage.type({ order: 'fair' });
+    const client = stage.client();
+    const [big, small] = [await agree(stage, { weight: 4 }), await agree(stage, {})];
+    const queue = stage.backend.queue(job.name);
+    const turns = async (tenant: string): Promise<number[]> => {
+      const single = await client.enqueue(job, { n: 0, key: '-' }, { tenant });
+      const many = await client.enqueueMany(job, items(7, { tenant }));
+      const jobs = await Promise.all([single, ...many].map(({ id }) => queue.getJob(id)));
+      return jobs.map((one) => one?.priority ?? 0);
+    };
+    expect(await turns(big)).toEqual([1, 1, 2, 2, 3, 3, 4, 4]);
+    expect(await turns(small)).toEqual([2, 4, 6, 8, 10, 12, 14, 16]);
+    const { id } = await client.enqueue(job, { n: 0, key: '-' }, { tenant: big });
+    await client.edit(id, { level: 'low' });
+    expect((await queue.getJob(id))?.priority).toBe(2);
+  });
+
+  test('a premium tenant has ten times the rate', async () => {
+    const stage = stageOf();
+    const job = stage.type({ perTenant: { rate: { points: 2, windowMs: 60_000 } } });
+    const client = stage.client();
+    const tenant = await agree(stage, { tier: 'premium' });
+    await client.enqueueMany(job, items(19, { tenant }));
+    await client.enqueue(job, { n: 0, key: '-' }, { tenant });
+    await expect(client.enqueue(job, { n: 0, key: '-' }, { tenant })).rejects.toThrow(/At most 20 jobs/);
+    const usual = await agree(stage, {});
+    await expect(client.enqueueMany(job, items(3, { tenant: usual }))).rejects.toThrow(/At most 2 jobs/);
+  });
+}
+
+function agreedConcurrencyTests(stageOf: () => TenantStage): void {
+  test('a tenant runs as many at a time as was agreed', async () => {
+    const stage = stageOf();
+    const { most, run } = crowd(({ tenant }) => tenant);
+    const job = stage.type({ concurrency: 10, perTenant: { concurrency: 1 } }, { run });
+    const [big, small] = [await agree(stage, { limits: { concurrency: 4 } }), await agree(stage, {})];
+    const client = stage.client();
+    await client.enqueueMany(job, [...items(24, { tenant: big }), ...items(4, { tenant: small })]);
+    await stage.work([job]);
+    await completed(stage, job, 28);
+    expect([most.get(big), most.get(small)]).toEqual([4, 1]);
+  });
 }
 
 function concurrencyTests(stageOf: () => TenantStage): void {
