@@ -3,6 +3,7 @@
  * says of itself, and no name of it ever becomes a path.
  */
 import type { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import { type Entry, openPromise, type ZipFile } from 'yauzl';
 import { giveUp, JobError } from '../errors.ts';
 import { limits } from './limits.ts';
@@ -68,7 +69,11 @@ async function unpack(zip: ZipFile, entry: Entry, maxBytes: number, signal: Abor
   } finally {
     body.destroy();
   }
-  return Buffer.concat(parts);
+  const bytes = Buffer.concat(parts);
+  // The reader compares sizes, not sums.
+  if (crc32(bytes) !== entry.crc32)
+    throw giveUp('BAD_SOURCE', `${short(entry.fileName)} is damaged: its checksum differs.`);
+  return bytes;
 }
 
 /** What the reader refuses is a bad archive; trouble of the disk is not. */

@@ -34,6 +34,8 @@ export interface Desk {
   readonly documents: TenantDocuments;
   /** Files by name as one zip, or one file alone. Dies at the write `dieAt` (1 = the first) when given, and is run again until it is done. */
   ingest(files: Readonly<Record<string, string>>, dieAt?: number): Promise<unknown>;
+  /** A job that dies at a write and is never tried again. */
+  lose(files: Readonly<Record<string, string>>, dieAt: number): Promise<void>;
   run(type: string, payload: unknown, dieAt?: number): Promise<JobRun>;
   /** Runs what was enqueued, first come first served or as `pick` says. Answers the types, in order. */
   follow(options?: {
@@ -54,7 +56,11 @@ export async function openDesk(): Promise<Desk> {
   const known = new Set<string>();
   let jobs = 0;
 
-  const runUntilDone = async ({ id, type, payload }: Waiting, dieAt: number | undefined): Promise<JobRun> => {
+  const runUntilDone = async (
+    { id, type, payload }: Waiting,
+    dieAt: number | undefined,
+    tries = Number.POSITIVE_INFINITY,
+  ): Promise<JobRun> => {
     const handler = handlers[type];
     if (handler === undefined) throw new Error(`no handler of ${type}`);
     const records = memoryRecords();
@@ -68,26 +74,33 @@ export async function openDesk(): Promise<Desk> {
         known.add(more.key);
         waiting.push({ id: `${more.type}_${number()}`, type: more.type, payload: more.payload });
       }
-      if (run.error instanceof Death) continue;
+      if (run.error instanceof Death && attempt < tries) continue;
       return run;
     }
   };
   const number = (): string => String((jobs += 1)).padStart(6, '0');
+  const upload = async (files: Readonly<Record<string, string>>): Promise<string> => {
+    const names = Object.keys(files);
+    const [only = ''] = names;
+    const isOne = names.length === 1;
+    const name = isOne ? only : 'matches.zip';
+    const bytes = isOne
+      ? Buffer.from(files[only] ?? '')
+      : makeZip(names.map((one) => ({ name: one, bytes: files[one] ?? '' })));
+    const key = `t/-/uploads/${number()}/${name}`;
+    await objects.put(key, Readable.from([bytes]), { contentType: 'application/octet-stream' });
+    return `object:${key}`;
+  };
   const desk: Desk = {
     documents,
     async ingest(files, dieAt) {
-      const names = Object.keys(files);
-      const [only = ''] = names;
-      const isOne = names.length === 1;
-      const name = isOne ? only : 'matches.zip';
-      const bytes = isOne
-        ? Buffer.from(files[only] ?? '')
-        : makeZip(names.map((one) => ({ name: one, bytes: files[one] ?? '' })));
-      const key = `t/-/uploads/${number()}/${name}`;
-      await objects.put(key, Readable.from([bytes]), { contentType: 'application/octet-stream' });
-      const done = await desk.run('match-aggregation', { source: `object:${key}` }, dieAt);
+      const done = await desk.run('match-aggregation', { source: await upload(files) }, dieAt);
       if (done.error !== undefined) throw done.error;
       return done.result;
+    },
+    async lose(files, dieAt) {
+      const payload = { source: await upload(files) };
+      await runUntilDone({ id: `match-aggregation_${number()}`, type: 'match-aggregation', payload }, dieAt, 1);
     },
     run: (type, payload, dieAt) => runUntilDone({ id: `${type}_${number()}`, type, payload }, dieAt),
     async follow({ pick = () => 0, dieAt = () => undefined } = {}) {
