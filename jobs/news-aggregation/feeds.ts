@@ -42,7 +42,7 @@ export interface KnownFeed {
 }
 
 /** As the payload names it, without a fragment; two spellings of one address are two feeds. */
-export function feedId(feedUrl: string): string {
+function feedId(feedUrl: string): string {
   return hash(feedUrl).slice(0, 24);
 }
 

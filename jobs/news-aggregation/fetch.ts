@@ -3,7 +3,7 @@ import { giveUp, retry, tryAgainIn } from '../errors.ts';
 import type { HttpAnswer, JobHttp } from '../ports.ts';
 import type { Feed } from './feeds.ts';
 
-export const maxBytes = 5 * 1_024 * 1_024;
+const maxBytes = 5 * 1_024 * 1_024;
 const timeoutMs = 15_000;
 const redirects = 3;
 /** After 429 or 503 without a Retry-After, and what such a wish may come to at most. */

@@ -110,6 +110,12 @@ describe('an answer', () => {
     });
   });
 
+  test('that unpacks to more than the default is refused for that, however far its streams had come', async () => {
+    const { ask, hits } = await serve((_request, response) => response.setHeader('content-encoding', 'gzip').end(bomb));
+    await expect(ask('/')).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    expect(hits).toHaveLength(1);
+  });
+
   test('of which only the status is wanted is not waited for', async () => {
     const { ask } = await serve((_request, response) => void response.write('and then'));
     expect(await ask('/', { readBody: false })).toMatchObject({ status: 200, body: new Uint8Array() });

@@ -136,17 +136,26 @@ async function readBody(
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
+  let tooMuch: JobError | undefined;
   const collect = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
     for await (const chunk of source) {
       sizeBytes += chunk.byteLength;
-      if (sizeBytes > maxBytes) throw giveUp('LIMIT_EXCEEDED', `expected an answer of at most ${maxBytes} bytes`);
+      if (sizeBytes > maxBytes) {
+        tooMuch = giveUp('LIMIT_EXCEEDED', `expected an answer of at most ${maxBytes} bytes`);
+        throw tooMuch;
+      }
       chunks.push(chunk);
     }
   };
   if (Number(headers['content-length'] ?? 0) > maxBytes)
     throw giveUp('LIMIT_EXCEEDED', `expected an answer of at most ${maxBytes} bytes, got ${headers['content-length']}`);
   const unpack = unpackerOf(headers['content-encoding']);
-  await (unpack === undefined ? pipeline(packed, collect) : pipeline(packed, unpack, collect));
+  try {
+    await (unpack === undefined ? pipeline(packed, collect) : pipeline(packed, unpack, collect));
+  } catch (error) {
+    // The streams that stop because of it may report that first.
+    throw tooMuch ?? error;
+  }
   return Buffer.concat(chunks, sizeBytes);
 }
 
