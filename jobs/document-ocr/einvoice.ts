@@ -52,7 +52,8 @@ function parseXml(text: string): Node {
     parseAttributeValue: false,
     trimValues: true,
     processEntities: true,
-    htmlEntities: false,
+    // The numeric ones among them: &#8364;
+    htmlEntities: true,
   });
   try {
     return asNode(parser.parse(text, true)) ?? {};

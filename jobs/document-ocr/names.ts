@@ -169,7 +169,7 @@ export function findSeller(lines: readonly Line[]): Field | undefined {
     (line, index) => index > 0 && index < linesLooked && labels.registration.test(line.text),
   );
   const registered = above > 0 ? nameField(lines[above - 1]?.words ?? [], 'above') : undefined;
-  const named = formed === undefined ? registered : nameField(formed, 'same_line');
+  const named = formed === undefined ? registered : nameField(upToForm(formed), 'same_line');
   if (named !== undefined) return named;
   const first = cellWith(lines, (text) => !labels.noName.test(text), linesLooked);
   return first === undefined ? undefined : nameField(first, 'alone');
@@ -185,26 +185,57 @@ function cellWith(
     for (const cell of cellsOf(line)) {
       const clean = cleaned(cell);
       if (clean.length === 0 || textOf(clean).replaceAll(/[^\p{L}]/gu, '').length < 3) continue;
-      if (!isWanted(textOf(clean)) || isBuyers(lines, index, cell) || labels.noName.test(textOf(clean))) continue;
+      if (
+        !isWanted(textOf(clean)) ||
+        /\d[.,]\d{2}\b/.test(textOf(clean)) ||
+        isBuyers(lines, index, cell) ||
+        labels.noName.test(textOf(clean))
+      )
+        continue;
       return clean;
     }
   }
   return undefined;
 }
 
-/** Named as the buyer on its line, or in the column below such a name. */
+/** Named as the buyer on its line, or in the column below a heading that does. */
 function isBuyers(lines: readonly Line[], index: number, cell: readonly Word[]): boolean {
-  return [0, 1, 2, 3].some((up) => {
-    const line = lines[index - up];
-    return (
-      line !== undefined &&
-      cellsOf(line).some(
-        (other) =>
-          labels.buyer.test(textOf(other)) &&
-          (up === 0 ? other === cell || overlaps(other, cell) || other[0] === cell[0] : overlaps(other, cell)),
-      )
-    );
+  if (labels.buyer.test(textOf(cell))) return true;
+  const line = lines[index];
+  const [left] = line === undefined ? [] : cellsOf(line).filter((other) => other !== cell && isHeading(other));
+  if (left !== undefined && (left[0]?.box.left ?? 0) < (cell[0]?.box.left ?? 0)) return true;
+  return [1, 2, 3].some((up) => {
+    const above = lines[index - up];
+    return above !== undefined && cellsOf(above).some((other) => isHeading(other) && overlaps(other, cell));
   });
+}
+
+/** "Bill to:" with nothing behind it. */
+function isHeading(cell: readonly Word[]): boolean {
+  const match = labels.buyer.exec(textOf(cell));
+  return (
+    match !== null &&
+    textOf(cell)
+      .slice(match.index + match[0].length)
+      .replaceAll(/[^\p{L}]/gu, '').length < 8
+  );
+}
+
+/** What follows a company's form is no part of its name, unless in brackets: "SDN BHD (JALAN KLANG LAMA)". */
+function upToForm(words: readonly Word[]): readonly Word[] {
+  const match = labels.companyForm.exec(textOf(words));
+  if (match === null) return words;
+  const rest = textOf(words)
+    .slice(match.index + match[0].length)
+    .trim();
+  if (rest === '' || rest.startsWith('(')) return words;
+  return words.slice(
+    0,
+    textOf(words)
+      .slice(0, match.index + match[0].length)
+      .trim()
+      .split(' ').length,
+  );
 }
 
 const unreadable = 0.3;
