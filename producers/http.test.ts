@@ -136,7 +136,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     stop();
     expect(await api.call('DELETE', path)).toMatchObject({ status: 409, json: { code: 'CONFLICT' } });
     expect(await api.call('GET', path)).toMatchObject({
-      json: { status: 'completed', attempt: 1, result: { ok: true } },
+      json: { status: 'completed', progress: 100, attempt: 1, result: { ok: true } },
     });
     expect(await queue.getCompletedCount()).toBe(1);
     await worker.close();

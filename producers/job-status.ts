@@ -3,6 +3,7 @@ import type { Job as StoredJob } from 'bullmq';
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { tenantOf } from '../backends/find.ts';
+import { childrenOf } from '../backends/flows.ts';
 import { readFailure } from '../backends/signature.ts';
 import { outsideId } from '../backends/slot-id.ts';
 import { maskText } from '../runtime/mask.ts';
@@ -22,7 +23,7 @@ export interface JobStatus {
   readonly maxAttempts: number;
   /** Runs that ended for no fault of the job. */
   readonly interruptions: number;
-  /** 0–100. */
+  /** 0–100; 100 once completed. */
   readonly progress: number;
   readonly progressNote: string | null;
   readonly result: unknown;
@@ -32,6 +33,40 @@ export interface JobStatus {
   readonly createdAt: string;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
+  /** The job that waits for this one. */
+  readonly parent: string | null;
+  /** How many jobs it waited for. */
+  readonly children: number;
+}
+
+/** A child of a flow, as its parent sees it. */
+export interface ChildStatus {
+  readonly id: string;
+  readonly type: string;
+  /** `open`: it has not ended. */
+  readonly status: 'completed' | 'failed' | 'open';
+  /** Of a completed one. */
+  readonly result: unknown;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+export async function readChildren(
+  backend: Pick<Backend, 'queue'>,
+  parent: JobStatus,
+): Promise<readonly ChildStatus[]> {
+  if (parent.children === 0) return [];
+  const stored: StoredJob | undefined = await backend.queue(parent.queue).getJob(parent.id);
+  if (stored === undefined) return [];
+  return (await childrenOf(stored)).map(({ id, queue, state, result, reason }) => {
+    const failure = reason === undefined ? undefined : readFailure(reason);
+    return {
+      id,
+      type: queue,
+      status: state,
+      result: result ?? null,
+      error: failure === undefined ? null : { code: failure.code, message: maskText(failure.message) },
+    };
+  });
 }
 
 const percent = z.union([
@@ -73,14 +108,23 @@ export function describeJob(job: StoredJob, status: JobState, interruptions: num
     attempt: job.attemptsMade + (status === 'active' ? 1 : 0),
     maxAttempts: job.opts.attempts ?? 1,
     interruptions,
-    progress: progress.success ? progress.data.percent : 0,
+    // What came within a second of the one before was not sent on, and the last step of a job is like that.
+    progress: status === 'completed' ? 100 : progress.success ? progress.data.percent : 0,
     progressNote: progress.success ? progress.data.note : null,
     result: status === 'completed' ? (job.returnvalue ?? null) : null,
     error: failure === undefined ? null : { code: failure.code, message: maskText(failure.message) },
     createdAt: new Date(job.timestamp).toISOString(),
     startedAt: time(job.processedOn),
     finishedAt: status === 'completed' || status === 'failed' ? time(job.finishedOn) : null,
+    parent: job.parent?.id ?? null,
+    children: childCount(job),
   };
+}
+
+function childCount({ opts }: StoredJob): number {
+  const facts: unknown = Reflect.get(opts, 'jobfleet');
+  const children: unknown = typeof facts === 'object' && facts !== null ? Reflect.get(facts, 'children') : 0;
+  return typeof children === 'number' ? children : 0;
 }
 
 export const cancelKey = (queue: string, id: string): string => `cancel:${queue}:${id}`;
@@ -126,6 +170,8 @@ function describeCancelled(
     createdAt: new Date(readId(id)?.createdAtMs ?? note.at).toISOString(),
     startedAt: null,
     finishedAt: new Date(note.at).toISOString(),
+    parent: null,
+    children: 0,
   };
 }
 
