@@ -22,6 +22,7 @@ const enqueued = z.object({
   createdAt: z.string(),
 });
 const fetched = z.object({ path: z.string(), sizeBytes: z.number(), sha256: z.string() });
+const linked = z.object({ url: z.string(), expiresAt: z.string() });
 const stored = z.object({ object: z.string(), sizeBytes: z.number() });
 
 const answered = z.object({
@@ -77,6 +78,7 @@ export function createCalls(send: (message: Upward) => void): Calls {
       objectFetch: (input, { maxBytes }) => ask(fetched, { name: 'objectFetch', input, maxBytes }),
       objectPut: (key, path, contentType) => ask(stored, { name: 'objectPut', key, path, contentType }),
       objectHead: (key) => ask(stored.optional(), { name: 'objectHead', key }),
+      objectLink: (key) => ask(linked.optional(), { name: 'objectLink', key }),
       documents: childDocuments(ask),
     },
     resolve(id, value) {
@@ -107,8 +109,10 @@ async function askHttp(
   const carried =
     request.body === undefined ? {} : bodyFile === undefined ? { body: bytes.toString('base64') } : { bodyFile };
   const asked = { ...rest, ...carried, maxBytes: Math.min(maxBytes, childAnswerLimitBytes) };
-  const { retryAfterMs, ...answer } = await ask(answered, { name: 'http', request: asked });
-  if (bodyFile !== undefined) await rm(bodyFile, { force: true });
+  const asking = ask(answered, { name: 'http', request: asked });
+  const { retryAfterMs, ...answer } = await asking.finally(async () => {
+    if (bodyFile !== undefined) await rm(bodyFile, { force: true });
+  });
   const more = retryAfterMs === undefined ? {} : { retryAfterMs };
   return { ...answer, ...more, body: Buffer.from(answer.body, 'base64') };
 }

@@ -18,7 +18,7 @@ import type { Pool, PoolType } from './pool.ts';
 // The pool and what it is compared with are one compilation: its children start without a compiler, as in production.
 const { openPool } = (await import(compiled('workers/isolate/pool.ts').href)) as typeof Pools;
 const { AbortedError } = (await import(compiled('workers/running.ts').href)) as typeof Running;
-const { giveUp, JobError } = (await import(compiled('jobs/errors.ts').href)) as typeof Errors;
+const { giveUp, JobError, nothingHappened, retry } = (await import(compiled('jobs/errors.ts').href)) as typeof Errors;
 const handlerUrl = compiled('tests/support/jobs/trouble/handler.ts').href;
 const log = { warn: () => undefined, error: () => undefined };
 const facts = { id: 'trouble_1', tenant: '-', attempt: 1, maxAttempts: 4, fence: 7 };
@@ -172,6 +172,34 @@ describe.each(levels)('a child at level %s', (level) => {
       ['objectPut', 'out.txt', 'HELLO', 'text/plain'],
       ['objectHead', 'absent'],
       ['enqueue', 'trouble', { how: 'work' }, { key: 'next' }],
+    ]);
+  });
+
+  it.each([
+    ['in the line', 1_000],
+    ['as a file', 3_000_000],
+  ])('asks others through the worker, under the breaker of the dependency: a body %s', async (_name, count) => {
+    const recorded = recordServices();
+    const ended = await attempt(pool, 'trouble', { how: 'ask', text: 'é', count }, { recorded });
+    expect(ended).toMatchObject({ result: { status: 200, length: 2 * count, retryAfterMs: 7, files: [] } });
+    expect(recorded.heard).toEqual([
+      ['dependencyBegin', 'model'],
+      ['http', expect.objectContaining({ url: 'https://example.com/', method: 'POST', headers: { 'x-a': 'b' } })],
+      ['dependencyEnd', 1, 'ok'],
+    ]);
+  });
+
+  it('forgets an effect of which the worker says that it has certainly not happened', async () => {
+    const recorded = recordServices({
+      http: async () => {
+        throw nothingHappened(retry('NETWORK', 'nobody listens'));
+      },
+    });
+    const error = jobError(await attempt(pool, 'trouble', { how: 'certainly-not' }, { recorded }));
+    expect(error).toMatchObject({ code: 'NETWORK', effect: 'none' });
+    expect(recorded.heard).toEqual([
+      ['onceBegin', 'sms', 'skip'],
+      ['onceForget', 'sms'],
     ]);
   });
 

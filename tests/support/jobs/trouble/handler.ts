@@ -56,6 +56,16 @@ const ways: Readonly<Record<string, (facts: Facts, ctx: JobContext) => unknown>>
     const next = await ctx.enqueue(job, { how: 'work' }, { key: 'next' });
     return { first, stored, head: head ?? 'absent', next: next.id };
   },
+  ask: async ({ text, count }, ctx) => {
+    const body = text.repeat(count);
+    const answer = await ctx.dependency('model', () =>
+      ctx.http({ url: 'https://example.com/', method: 'POST', body, headers: { 'x-a': 'b' } }),
+    );
+    const { length } = answer.body;
+    return { status: answer.status, length, retryAfterMs: answer.retryAfterMs, files: readdirSync(ctx.folder) };
+  },
+  'certainly-not': async (_facts, ctx) =>
+    ctx.once('sms', async () => ctx.http({ url: 'https://example.com/', method: 'POST' }), 'skip'),
   'refused-call': async (_facts, ctx) => ctx.objects.fetch('https://127.0.0.1/', { maxBytes: 1_000 }),
   'many-calls': async ({ count }, ctx) => {
     await Promise.all(Array.from({ length: count }, (_, index) => ctx.objects.head(`key-${index}`)));
