@@ -109,10 +109,11 @@ async function askHttp(
   const carried =
     request.body === undefined ? {} : bodyFile === undefined ? { body: bytes.toString('base64') } : { bodyFile };
   const asked = { ...rest, ...carried, maxBytes: Math.min(maxBytes, childAnswerLimitBytes) };
-  const asking = ask(answered, { name: 'http', request: asked });
-  const { retryAfterMs, ...answer } = await asking.finally(async () => {
+  try {
+    const { retryAfterMs, ...answer } = await ask(answered, { name: 'http', request: asked });
+    const more = retryAfterMs === undefined ? {} : { retryAfterMs };
+    return { ...answer, ...more, body: Buffer.from(answer.body, 'base64') };
+  } finally {
     if (bodyFile !== undefined) await rm(bodyFile, { force: true });
-  });
-  const more = retryAfterMs === undefined ? {} : { retryAfterMs };
-  return { ...answer, ...more, body: Buffer.from(answer.body, 'base64') };
+  }
 }
