@@ -35,6 +35,7 @@ describe('POST /v1/jobs', () => {
       progress: 0,
       progressNote: null,
       result: null,
+      review: null,
       files: [],
       error: null,
       createdAt: answer.json['createdAt'],

@@ -4,7 +4,6 @@ import type { Backend } from '../backends/backend.ts';
 import { mergePatch } from '../backends/merge-patch.ts';
 import { decideReview, listOpenReviews, type Review, readReview, readReviewData } from '../backends/reviews.ts';
 import type { Registry } from '../jobs/registry.ts';
-import type { Log } from '../runtime/log.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { tenantRule } from './accept.ts';
 import { ProducerError, parseOrRefuse, unknownType } from './errors.ts';
@@ -20,8 +19,6 @@ export interface ReviewRouteParts {
   readonly registry: Registry;
   readonly objects: ObjectStore;
   readonly links: SignedLinks;
-  /** Every decision leaves a line. */
-  readonly log?: Pick<Log, 'info'> | undefined;
 }
 
 const jobId = z.object({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
@@ -171,7 +168,7 @@ function decideRoute(parts: ReviewRouteParts): Route {
       200: { description: 'The review as it is now.', schema: listed },
       409: { description: 'Somebody has decided it already; nothing was changed.' },
     },
-    handle: async ({ params, body, credential }) => {
+    handle: async ({ params, body, credential, request }) => {
       const review = await visibleReview(parts, params.id, credential);
       if (review.state !== 'open') throw tooLate(review);
       const corrected = await correctionOf(parts, review, body);
@@ -186,7 +183,7 @@ function decideRoute(parts: ReviewRouteParts): Route {
       if (decided === undefined) throw notFound();
       if (decided.state === 'too late') throw tooLate(decided.review);
       const { id, queue, tenant, state } = decided.review;
-      parts.log?.info({ jobId: id, queue, tenant, state, by, keyId: credential.keyId }, 'a review was decided');
+      request.log.info({ jobId: id, queue, tenant, state, by, keyId: credential.keyId }, 'a review was decided');
       return { status: 200, body: listedOf(decided.review) };
     },
   });
