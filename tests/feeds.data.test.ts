@@ -1,0 +1,310 @@
+/**
+ * Every feed of the shared test data through a real fleet: client, queue, worker, HTTP, documents. Twice, and the second
+ * time stores nothing. Then what `domain-examples.json` says of dates, identity and addresses. Prints the table file,
+ * expected, got.
+ */
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { extname, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import type { Backend } from '../backends/backend.ts';
+import { openBackend } from '../backends/open.ts';
+import { canonicalUrl } from '../jobs/news-aggregation/canonical-url.ts';
+import { cleanTitle } from '../jobs/news-aggregation/clean.ts';
+import newsAggregation from '../jobs/news-aggregation/job.ts';
+import { loadRegistry } from '../jobs/registry.ts';
+import { type Client, createClient, type JobStatus } from '../producers/client.ts';
+import { type Documents, mergeCollections } from '../runtime/documents.ts';
+import { parseEnv } from '../runtime/env.ts';
+import { createLog } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import { openFolderStore } from '../runtime/object-store-folder.ts';
+import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
+import { workersEnv } from '../workers/env.ts';
+import { type Fleet, startWorkers } from '../workers/main.ts';
+import { openReceiver, type Receiver } from './support/receivers.ts';
+
+const folder = resolve(process.env['TEST_DATA'] ?? '../shared/data');
+const isHere = existsSync(join(folder, 'manifest.json'));
+
+const facts = z.looseObject({
+  format: z.string().nullish(),
+  encoding: z.string().optional(),
+  title: z.string().nullish(),
+  distinct_ids: z.number().optional(),
+  expected_title: z.string().optional(),
+  first: z
+    .object({ title: z.string(), link: z.string(), id: z.string(), date: z.string().nullable() })
+    .partial()
+    .optional(),
+});
+const manifestSchema = z.object({ entries: z.array(z.object({ file: z.string(), facts: z.unknown() })) });
+const examplesSchema = z.object({
+  feed_dates: z.object({
+    cases: z.array(z.object({ title: z.string(), expect: z.string() })),
+    date_parse_traps: z.object({ cases: z.array(z.tuple([z.string(), z.string()])) }),
+  }),
+  feed_identity: z.object({
+    cases: z.array(
+      z.object({
+        file: z.string(),
+        distinct: z.number().optional(),
+        url: z.string().nullish(),
+        id: z.string().optional(),
+        why: z.string().optional(),
+      }),
+    ),
+  }),
+  url_canonical: z.object({ cases: z.array(z.tuple([z.string(), z.string().nullable(), z.string().nullable()])) }),
+});
+const json = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'));
+const entries = isHere ? manifestSchema.parse(await json('manifest.json')).entries : [];
+const feeds = entries
+  .filter(({ file }) => file.startsWith('feeds/'))
+  .map((entry) => ({ file: entry.file.slice('feeds/'.length), facts: facts.parse(entry.facts) }));
+const examples = isHere ? examplesSchema.parse(await json('domain-examples.json')) : undefined;
+
+/** What must become of a file; `n` = so many distinct entries. */
+function expectedOf({ file, facts: said }: (typeof feeds)[number]): string {
+  // Results of other parsers, kept as JSON beside their feeds, without the shape of a JSON Feed; one has it.
+  if (extname(file) === '.json') return file.startsWith('json11_full') ? '1' : 'BAD_SOURCE';
+  // A bare `<rss>` in UTF-16: decoded, and then without version or channel.
+  if (said.format == null || said.encoding?.startsWith('utf-16') === true) return 'BAD_SOURCE';
+  // Its one entry holds nothing that could be kept.
+  return file === 'incomplete-fields.atom' ? '0' : String(said.distinct_ids ?? 0);
+}
+
+const item = z.looseObject({
+  _id: z.string(),
+  title: z.string(),
+  url: z.string().nullable(),
+  guid: z.string().nullable(),
+  published: z.string().nullable(),
+  dateQuality: z.string(),
+});
+
+interface Stage {
+  readonly backend: Backend;
+  readonly client: Client;
+  readonly documents: Documents;
+  readonly fleet: Fleet;
+  readonly close: () => Promise<void>;
+}
+
+async function openStage(store: string, host: string): Promise<Stage> {
+  const scratch = await mkdtemp(join(tmpdir(), 'jobfleet-feeds-'));
+  const registry = await loadRegistry();
+  const backend = await openBackend(store, { onError: () => undefined });
+  const objects = await openFolderStore(join(scratch, 'objects'));
+  const collections = mergeCollections([newsAggregation.collections]);
+  const mongoUrl = store.startsWith('redis') ? process.env['MONGODB_URL'] : undefined;
+  const documents = await openDocuments(collections, { mongoUrl, sql: backend.sql, pool: mongoPools.worker });
+  if (documents === undefined) throw new Error(`expected documents beside ${store}`);
+  const client = createClient({ backend, registry });
+  const own = documents.of('-');
+  const empty = async () => {
+    if (backend.kind !== 'redis') return;
+    await backend.queue(newsAggregation.name).obliterate({ force: true });
+    for (const name of Object.keys(newsAggregation.collections ?? {}))
+      for (let page = await own.page(name, {}); page.items.length > 0; page = await own.page(name, {}))
+        await own.remove(
+          name,
+          page.items.map(({ _id }) => _id),
+        );
+  };
+  await empty();
+  const fleet = await startWorkers({
+    registry,
+    backend,
+    client,
+    objects,
+    documents,
+    log: createLog({ name: 'worker', level: 'silent' }),
+    metrics: createMetrics(),
+    env: parseEnv(workersEnv, { WORK_DIR: scratch, HTTP_ALLOW: host }),
+    handlerEnv: {},
+    queues: [newsAggregation.name],
+  });
+  return {
+    backend,
+    client,
+    documents,
+    fleet,
+    close: async () => {
+      await fleet.stop(5_000);
+      await empty();
+      await documents.close();
+      await backend.close();
+      await objects.close();
+      await rm(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+function redis(database: number): string {
+  const url = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1');
+  url.pathname = `/${database}`;
+  return url.href;
+}
+
+const hasServers = process.env['TEST_REDIS_URL'] !== undefined && process.env['MONGODB_URL'] !== undefined;
+const stores = ['embedded:memory', ...(hasServers ? [redis(14)] : [])];
+
+describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
+  let receiver: Receiver;
+  let stage: Stage;
+  const traps = examples?.feed_dates.date_parse_traps.cases ?? [];
+  beforeAll(async () => {
+    receiver = await openReceiver(async (response, { path }) => {
+      if (path === '/traps')
+        return response.end(
+          `<rss version="2.0"><channel><title>T</title>${traps.map(([date], n) => `<item><guid>${n}</guid><pubDate>${date}</pubDate></item>`).join('')}</channel></rss>`,
+        );
+      return response.end(await readFile(join(folder, 'feeds', path.slice(1))));
+    });
+    stage = await openStage(store, receiver.host);
+  });
+  afterAll(async () => {
+    await stage.close();
+    await receiver.close();
+  });
+
+  const urlOf = (file: string): string => `${receiver.url}/${file}`;
+  const fetchAll = async (files: readonly string[]): Promise<JobStatus[]> => {
+    const accepted = await stage.client.enqueueMany(
+      newsAggregation,
+      files.map((file) => ({ payload: { feedUrl: urlOf(file) } })),
+    );
+    return vi.waitFor(
+      async () => {
+        const all = await Promise.all(accepted.map(({ id }) => stage.client.status(id)));
+        const ended = all.filter(
+          (one) => one?.status === 'completed' || (one?.status === 'failed' && one.error !== null),
+        );
+        expect(ended.length).toBe(files.length);
+        return ended.filter((one) => one !== undefined);
+      },
+      { timeout: 120_000, interval: 100 },
+    );
+  };
+  const stored = async () => {
+    const own = stage.documents.of('-');
+    const ids = new Map((await own.page('feeds', { limit: 1_000 })).items.map(({ _id, url }) => [_id, String(url)]));
+    const { items } = await own.page('news', { limit: 1_000 });
+    return items.map((one) => ({
+      file: ids.get(String(one['feed']))?.slice(receiver.url.length + 1),
+      ...item.parse(one),
+    }));
+  };
+  const of = async (file: string) => (await stored()).filter((one) => one.file === file);
+
+  test('ends as it must, file by file, and once more without storing anything', async () => {
+    expect(feeds.length).toBe(49);
+    const files = feeds.map(({ file }) => file);
+    const got = async () =>
+      (await fetchAll(files)).map((status) => {
+        if (status.status === 'failed') return status.error?.code ?? '';
+        const { added, updated, unchanged } = newsAggregation.result.parse(status.result);
+        return { added, updated, unchanged };
+      });
+    const first = await got();
+    const rows = feeds.map((feed, at) => {
+      const one = first[at];
+      return [feed.file, expectedOf(feed), typeof one === 'object' ? String(one.added) : String(one)];
+    });
+    const [name, want] = [0, 1].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+    const lines = [['file', 'expected', 'got'], ...rows].map(
+      (row) => `${row[0]?.padEnd(name ?? 0)}  ${row[1]?.padEnd(want ?? 0)}  ${row[2]}`,
+    );
+    const equal = rows.filter(([, wanted, was]) => wanted === was).length;
+    process.stdout.write(`${lines.join('\n')}\n${stage.backend.kind}: ${equal} of ${rows.length} as expected\n`);
+    expect(Object.fromEntries(rows.map(([file, , was]) => [file, was]))).toEqual(
+      Object.fromEntries(rows.map(([file, wanted]) => [file, wanted])),
+    );
+    const before = await stored();
+    expect(before.length).toBe(rows.reduce((sum, [, wanted]) => sum + (Number(wanted) || 0), 0));
+    const second = await got();
+    expect(second).toEqual(
+      first.map((one) => (typeof one === 'object' ? { added: 0, updated: 0, unchanged: one.added } : one)),
+    );
+    expect(await stored()).toEqual(before);
+  });
+
+  test.each(feeds.filter(({ facts: said }) => said.first !== undefined))(
+    '$file: title, link, id and date of its first entry',
+    async ({ file, facts: said }) => {
+      const { title = '', link = '', id = null, date = null } = said.first ?? {};
+      const isWeb = URL.canParse(link, urlOf(file)) && !link.startsWith('tag:');
+      const known = (await of(file)).map(({ title: text, url, guid, published }) => ({
+        title: text,
+        url,
+        guid,
+        ...(date === null ? {} : { published }),
+      }));
+      const wanted = {
+        title: cleanTitle(said.expected_title ?? title, true),
+        url: isWeb && link !== '' ? new URL(link, urlOf(file)).href : null,
+        guid: id,
+        ...(date === null ? {} : { published: date }),
+      };
+      // What was cut off in the middle of a title leaves something of it.
+      const isCut = file === 'rss_incomplete_cdata.xml';
+      const found = known.filter((one) => isDeepStrictEqual(one, isCut ? { ...wanted, title: '[CD' } : wanted));
+      expect({ found: found.length, known }).toEqual({ found: file === 'incomplete-fields.atom' ? 0 : 1, known });
+    },
+  );
+
+  test.each(examples?.feed_dates.cases ?? [])('the date "$title"', async ({ title, expect: instant }) => {
+    const [one] = (await of('everything.xml')).filter((known) => known.title === title);
+    // Three may be anything that is marked; the last lies in the future for the rest of this century.
+    const isFree = instant.startsWith('any');
+    const isFuture = Date.parse(instant) > Date.now();
+    const isDay = /^2006-02-(?:09|10)T/.test(one?.published ?? '');
+    expect([isFree ? isDay : one?.published, one?.dateQuality]).toEqual([
+      isFree || (isFuture ? null : instant),
+      isFuture ? 'future' : isFree ? 'zone-assumed' : 'exact',
+    ]);
+  });
+
+  test('the seven dates that Date.parse gets wrong', async () => {
+    const [status] = await fetchAll(['traps']);
+    expect(status?.result).toMatchObject({ added: 7 });
+    const known = (await of('traps')).toSorted((a, b) => Number(a.guid) - Number(b.guid));
+    expect(known.map(({ published, dateQuality }) => [published, dateQuality])).toEqual([
+      [null, 'impossible'],
+      ['2006-07-19T13:08:26Z', 'weekday-wrong'],
+      ['2018-09-24T22:42:40Z', 'exact'],
+      ['1994-11-06T07:49:37Z', 'exact'],
+      ['2009-08-19T12:58:00Z', 'exact'],
+      ['2015-04-30T06:57:00Z', 'exact'],
+      ['2003-12-31T10:14:55Z', 'zone-assumed'],
+    ]);
+  });
+
+  test.each(examples?.feed_identity.cases ?? [])('identity: $file $why', async ({ file, distinct, url, id }) => {
+    const known = await of(file.slice('feeds/'.length));
+    expect(known.length).toBe(distinct ?? (file.endsWith('gulp-atom.atom') ? 10 : 1));
+    expect(known[0]).toMatchObject({
+      ...(url === undefined ? {} : { url }),
+      ...(id === undefined ? {} : { guid: id }),
+    });
+    // A relative link, and an identity that is no address.
+    expect(known.every((one) => one.url === null || /^https?:\/\//.test(one.url))).toBe(true);
+  });
+});
+
+describe.skipIf(!isHere)('[url_canonical]', () => {
+  test.each(examples?.url_canonical.cases ?? [])('%s', (link, base, canonical) => {
+    expect(canonicalUrl(link, base ?? undefined) ?? null).toBe(canonical);
+  });
+
+  test('is all there, with the dates and identities', () => {
+    expect(examples?.url_canonical.cases.length).toBe(20);
+    expect(examples?.feed_dates.cases.length).toBe(30);
+    expect(examples?.feed_dates.date_parse_traps.cases.length).toBe(7);
+    expect(examples?.feed_identity.cases.length).toBe(11);
+  });
+});
