@@ -44,6 +44,7 @@ function servicesOf(photo: string, folder: string): Services {
     http: async () => refuse(),
     enqueue: async () => refuse(),
     objectHead: async () => refuse(),
+    objectLink: async () => refuse(),
     documents: attemptDocuments(undefined, '-'),
     progress: () => undefined,
     log: () => undefined,

@@ -19,6 +19,7 @@ import { BackendError } from '../backends/unreachable.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import { type Client, createClient } from '../producers/client.ts';
 import { type Documents, mergeCollections } from '../runtime/documents.ts';
+import { createSignedLinks, localSigningKey } from '../producers/signed-links.ts';
 import type { commonEnv } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
@@ -140,6 +141,16 @@ export async function openParts(
       await backend.close();
     },
   };
+}
+
+/** Links that lead to the API: signed as it signs its own. Undefined where nobody knows its address. */
+export async function linksTo(
+  { PUBLIC_URL, SIGNING_KEY }: { readonly PUBLIC_URL?: string | undefined; readonly SIGNING_KEY?: string | undefined },
+  dataDir: string,
+): Promise<((key: string, ttlMs: number) => string) | undefined> {
+  if (PUBLIC_URL === undefined) return undefined;
+  const { read } = createSignedLinks(SIGNING_KEY ?? (await localSigningKey(dataDir)));
+  return (key, ttlMs) => PUBLIC_URL.replace(/\/$/, '') + read(key, ttlMs);
 }
 
 /** Runs `start`; when it fails nothing of `close` stays open behind the error. */

@@ -10,7 +10,7 @@ import { healthRoutes } from '../runtime/health.ts';
 import { createShutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
 import { type Fleet, startWorkers } from '../workers/main.ts';
-import { openParts, orClose, type Parts } from './compose.ts';
+import { linksTo, openParts, orClose, type Parts } from './compose.ts';
 import { listen } from './listen.ts';
 import { draining, note } from './output.ts';
 import { exitWhenStuck } from './stuck.ts';
@@ -26,6 +26,10 @@ import {
 } from './worker-values.ts';
 
 const closeMs = 20_000;
+
+/** A worker signs links as the API does, for mails. */
+const { PUBLIC_URL, SIGNING_KEY } = apiEnv.shape;
+const workerEnv = z.object({ ...commonEnv.shape, ...workersEnv.shape, PUBLIC_URL, SIGNING_KEY });
 
 export async function runApi(): Promise<void> {
   const env = parseEnv(z.object({ ...commonEnv.shape, ...apiEnv.shape }), process.env);
@@ -52,10 +56,16 @@ export async function runApi(): Promise<void> {
 
 /** `supervised`: started by `jobfleet worker --processes`, which answers for its health. */
 export async function runWorker(flags: WorkerFlags & { readonly supervised?: boolean }): Promise<void> {
-  const env = parseEnv(z.object({ ...commonEnv.shape, ...workersEnv.shape }), workerValues(flags));
+  const env = parseEnv(workerEnv, workerValues(flags));
   const parts = await openParts('worker', env, version());
-  const fleet = await orClose(parts.close, () =>
-    startWorkers({ ...parts, env, handlerEnv: process.env, version: version() }),
+  const fleet = await orClose(parts.close, async () =>
+    startWorkers({
+      ...parts,
+      env,
+      handlerEnv: process.env,
+      version: version(),
+      linkTo: await linksTo(env, parts.dataDir),
+    }),
   );
   const shutdown = createShutdown({ log: parts.log, announce: () => note(draining(fleet.active(), env.SHUTDOWN_MS)) });
   const ready = async () => (shutdown.draining() ? 'shutting down' : (fleet.ready() ?? (await parts.unsafe())));

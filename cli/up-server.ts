@@ -11,7 +11,7 @@ import { serverOptions } from '../producers/server-options.ts';
 import { healthRoutes } from '../runtime/health.ts';
 import type { Log } from '../runtime/log.ts';
 import { type Fleet, startWorkers } from '../workers/main.ts';
-import { orClose, type Parts } from './compose.ts';
+import { linksTo, orClose, type Parts } from './compose.ts';
 import type { Secrets } from './local-state.ts';
 import type { UpEnv } from './up.ts';
 import { version } from './version.ts';
@@ -46,7 +46,8 @@ export async function startAll(options: UpServerOptions): Promise<Running> {
     async () => inbox?.close(),
     async () => {
       const handlerEnv = { ...process.env, ...(inbox === undefined ? {} : { SMTP_URL: inbox.smtpUrl }) };
-      const starting = startWorkers({ ...parts, env, handlerEnv, version: version() });
+      const linkTo = await linksTo({ ...env, SIGNING_KEY: env.SIGNING_KEY ?? options.secrets.signingKey }, parts.dataDir);
+      const starting = startWorkers({ ...parts, env, handlerEnv, version: version(), linkTo });
       // The routes are made while the workers wait for their lease thread and for the store.
       let fleet: Fleet | undefined;
       const app = createApp(parts.log);

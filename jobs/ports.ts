@@ -30,6 +30,17 @@ export interface JobObjects {
   readonly put: (key: string, path: string, contentType: string) => Promise<StoredObject>;
   /** The object under that relative key, or undefined: lets a retry make only what is missing. */
   readonly head: (key: string) => Promise<StoredObject | undefined>;
+  /**
+   * A link to the object that needs no key and expires after 15 minutes; for what leaves the system, such as mails.
+   * Undefined where nobody outside could follow one: objects in a folder, and no `PUBLIC_URL`.
+   */
+  readonly link: (key: string) => Promise<ObjectLink | undefined>;
+}
+
+export interface ObjectLink {
+  readonly url: string;
+  /** RFC 3339. */
+  readonly expiresAt: string;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -79,6 +90,13 @@ export interface DocumentQuery {
    * null or missing, numbers, text, false, true.
    */
   readonly sort?: readonly { readonly field: string; readonly descending?: boolean }[];
+  /**
+   * Paths that are wanted: a document then holds them flat, each under its path as it is written here, beside `_id` and
+   * `_version`. Default: the whole document.
+   */
+  readonly fields?: readonly string[];
+  /** Personal data and secrets are masked before the handler sees them, by the names of fields and by the form of texts. Default false. */
+  readonly masked?: boolean;
 }
 
 export interface DocumentPage {

@@ -5,7 +5,7 @@
  */
 import type { Enqueued, EnqueueOptions, JobContext } from '../jobs/define.ts';
 import { JobError } from '../jobs/errors.ts';
-import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, StoredObject } from '../jobs/ports.ts';
+import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, ObjectLink, StoredObject } from '../jobs/ports.ts';
 import { type DocumentCalls, streamPages } from './services/documents.ts';
 
 /** What differs per attempt. */
@@ -43,6 +43,7 @@ export interface Services {
   objectFetch(input: string, options: { readonly maxBytes: number }): Promise<FetchedInput>;
   objectPut(key: string, path: string, contentType: string): Promise<StoredObject>;
   objectHead(key: string): Promise<StoredObject | undefined>;
+  objectLink(key: string): Promise<ObjectLink | undefined>;
   readonly documents: DocumentCalls;
 }
 
@@ -145,6 +146,7 @@ class AttemptContext implements JobContext {
       fetch: (input, options) => services.objectFetch(input, options),
       put: (key, path, contentType) => services.objectPut(key, path, contentType),
       head: (key) => services.objectHead(key),
+      link: (key) => services.objectLink(key),
     };
   }
 

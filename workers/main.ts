@@ -37,6 +37,8 @@ export interface FleetOptions {
   readonly objects: ObjectStore;
   /** Undefined: nothing keeps documents, and types that need them cannot run here. */
   readonly documents?: Documents | undefined;
+  /** Signs the links that mails carry, by the key of an object; undefined: only those the store itself signs. */
+  readonly linkTo?: ((key: string, ttlMs: number) => string) | undefined;
   /** Opens the secret fields of payloads; without it types that have any are unavailable. */
   readonly secrets?: SecretBox | undefined;
   readonly log: Log;

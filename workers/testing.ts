@@ -48,6 +48,8 @@ export interface RunJobOptions {
   readonly fetchUrl?: ServiceParts['fetchUrl'];
   /** What `ctx.http` may reach beside public hosts, and whose certificates it trusts; default: nothing, the system's. */
   readonly http?: GuardOptions;
+  /** Signs the links of `ctx.objects.link`; default: none are made. */
+  readonly linkTo?: ServiceParts['linkTo'];
   /** Circuit breakers, for several runs of one process; default: of this run. */
   readonly breakers?: Pick<Breakers, 'enter'>;
   /** Run the handler in a child of this pool, as a worker does for `isolation: 'child'`; default: in this process, whatever the policy says. */
@@ -121,6 +123,7 @@ async function runOnce(
     services: {
       records,
       documents: options.documents,
+      linkTo: options.linkTo,
       breakers,
       ask: createAsk({ ...options.http, breakers }),
       objects,

@@ -133,6 +133,7 @@ function createServiceParts(
   const parts: ServiceParts = {
     records: backend.records,
     documents: options.documents,
+    linkTo: options.linkTo,
     breakers,
     ask: async (request, signal) => (await (asking ??= openAsk()))(request, signal),
     objects,

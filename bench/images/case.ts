@@ -46,6 +46,7 @@ function contextFor(photo: string, own: string): JobContext {
       },
       put: async (key, path) => ({ object: `object:t/-/${key}`, sizeBytes: await sizeOf(path) }),
       head: async () => undefined,
+      link: async () => undefined,
     },
     documents: { ...attemptDocuments(undefined, '-'), stream: () => Readable.from([]) },
   };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineJob } from '../define.ts';
-import { mail, receipt, welcome } from './payload.ts';
+import { exported, mail, receipt, welcome } from './payload.ts';
 
 export default defineJob({
   name: 'email-sending',
@@ -9,6 +9,7 @@ export default defineJob({
   payload: z.discriminatedUnion('template', [
     z.strictObject({ ...mail, template: z.literal('welcome'), variables: welcome.default({}) }),
     z.strictObject({ ...mail, template: z.literal('receipt'), variables: receipt }),
+    z.strictObject({ ...mail, template: z.literal('export'), variables: exported }),
   ]),
   result: z.object({ messageId: z.string() }),
   policy: { timeoutMs: 30_000, concurrency: 20, order: 'fair' },

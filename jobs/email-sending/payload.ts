@@ -42,6 +42,18 @@ export const mail = {
 const amount = z.int().min(-1e12).max(1e12);
 const item = z.strictObject({ description: text(200), quantity: z.int().min(1).max(1e6).default(1), amount });
 
+const instant = z.iso.datetime({ offset: true });
+
+export const exported = z.strictObject({
+  collection: text(48),
+  format: z.enum(['csv', 'xlsx', 'json', 'jsonl', 'pdf']),
+  rows: z.int().min(0),
+  /** The job, under which the file can be asked for until `keptUntil`. */
+  job: text(100),
+  keptUntil: instant,
+  link: link.optional(),
+  linkUntil: instant.optional(),
+});
 export const welcome = z.strictObject({ name: text(100).optional(), link: link.optional() });
 export const receipt = z.strictObject({
   name: text(100).optional(),

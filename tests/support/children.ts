@@ -99,6 +99,7 @@ export function recordServices(own: Partial<Services> = {}): Recorded {
           heard.push(['objectHead', key]);
           return undefined;
         },
+        objectLink: async () => undefined,
         documents: attemptDocuments(undefined, '-'),
         ...own,
       };

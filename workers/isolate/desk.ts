@@ -104,7 +104,14 @@ async function perform(call: Call, { services, folder, userId }: DeskParts): Pro
       return services.objectPut(call.key, call.path, call.contentType);
     case 'objectHead':
       return services.objectHead(call.key);
-    default:
+    case 'objectLink':
+      return services.objectLink(call.key);
+    case 'documentGet':
+    case 'documentPage':
+    case 'documentPut':
+    case 'documentPutMany':
+    case 'documentRemove':
+    case 'documentRemovePrefix':
       return performDocumentCall(call, services.documents, folder);
   }
 }

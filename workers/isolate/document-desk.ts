@@ -25,6 +25,8 @@ const query = z.strictObject({
     .exactOptional(),
   limit: z.number().exactOptional(),
   after: z.string().max(16_384).exactOptional(),
+  fields: z.array(z.string().max(1_024)).max(200).exactOptional(),
+  masked: z.boolean().exactOptional(),
 });
 
 /** `folder` is the child's: where it may have put documents that are longer than a line. */

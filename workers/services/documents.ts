@@ -1,8 +1,9 @@
 /** The documents of an attempt: its tenant's, with the store's troubles in the words of jobs; and how they are streamed, on both sides of a child's pipe. */
 import { giveUp, JobError, retry } from '../../jobs/errors.ts';
 import type { DocumentPage, DocumentQuery, JobDocuments, StoredDocument } from '../../jobs/ports.ts';
-import { DocumentError } from '../../runtime/document-checks.ts';
+import { checkPath, DocumentError, valueAt } from '../../runtime/document-checks.ts';
 import type { Documents } from '../../runtime/documents.ts';
+import { maskField } from '../../runtime/mask.ts';
 
 /** What crosses the pipe; `stream` is made of pages on the handler's side. */
 export type DocumentCalls = Omit<JobDocuments, 'stream'>;
@@ -24,9 +25,30 @@ export function attemptDocuments(documents: Documents | undefined, tenant: strin
     get: (collection, id) => translated(() => own.get(collection, id)),
     put: (collection, document, options) => translated(() => own.put(collection, document, options)),
     putMany: (collection, many, options) => translated(() => own.putMany(collection, many, options)),
-    page: (collection, query) => translated(() => own.page(collection, query)),
+    page: (collection, { fields, masked, ...query }) =>
+      translated(async () => {
+        const page = await own.page(collection, query);
+        if (fields === undefined && masked !== true) return page;
+        const shape = shaperOf(fields, masked === true);
+        return { ...page, items: page.items.map(shape) };
+      }),
     remove: (collection, ids) => translated(() => own.remove(collection, ids)),
     removePrefix: (collection, prefix) => translated(() => own.removePrefix(collection, prefix)),
+  };
+}
+
+/** In the worker, so that a child never holds what it is not to see. */
+function shaperOf(
+  fields: readonly string[] | undefined,
+  masked: boolean,
+): (document: StoredDocument) => StoredDocument {
+  const show = masked ? maskField : (_name: string, value: unknown): unknown => value;
+  const paths = fields?.map((field) => [field, field === '_id' ? ['_id'] : checkPath(field)] as const);
+  return (document) => {
+    const { _id, _version } = document;
+    const wanted = paths?.map(([field, path]) => [field, valueAt(document, path)] as const) ?? Object.entries(document);
+    const shown = wanted.map(([field, value]) => [field, field === '_version' ? value : show(field, value)] as const);
+    return { ...Object.fromEntries(shown), _id, _version };
   };
 }
 

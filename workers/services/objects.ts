@@ -10,8 +10,8 @@ import { join, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { giveUp, JobError, retry } from '../../jobs/errors.ts';
-import type { FetchedInput, StoredObject } from '../../jobs/ports.ts';
-import { ObjectKeyError, type ObjectStore, ObjectTooLargeError } from '../../runtime/object-store.ts';
+import type { FetchedInput, ObjectLink, StoredObject } from '../../jobs/ports.ts';
+import { checkKey, ObjectKeyError, type ObjectStore, ObjectTooLargeError } from '../../runtime/object-store.ts';
 
 /** `guardedFetch` of http.ts: public addresses only, every redirect checked. */
 export type FetchUrl = (
@@ -24,6 +24,8 @@ export interface ObjectParts {
   /** A store over an allowed bucket; undefined for every other one. */
   readonly bucket: (name: string) => Promise<ObjectStore | undefined>;
   readonly fetchUrl: FetchUrl;
+  /** Signs a link to one of our objects, by its whole key; default: whatever the store itself signs. */
+  readonly linkTo?: ((key: string, ttlMs: number) => string) | undefined;
 }
 
 export interface ObjectAttempt {
@@ -36,9 +38,11 @@ export interface AttemptObjects {
   fetch(input: string, options: { readonly maxBytes: number }): Promise<FetchedInput>;
   put(key: string, path: string, contentType: string): Promise<StoredObject>;
   head(key: string): Promise<StoredObject | undefined>;
+  link(key: string): Promise<ObjectLink | undefined>;
 }
 
 const fetchTimeoutMs = 300_000;
+const linkTtlMs = 15 * 60_000;
 
 export function createObjects(parts: ObjectParts, attempt: ObjectAttempt): AttemptObjects {
   let inputs = 0;
@@ -65,6 +69,15 @@ export function createObjects(parts: ObjectParts, attempt: ObjectAttempt): Attem
       translated(async () => {
         const found = await parts.objects.head(prefix + key);
         return found === undefined ? undefined : { object: `object:${found.key}`, sizeBytes: found.sizeBytes };
+      }),
+    link: (key) =>
+      translated(async () => {
+        const whole = checkKey(prefix + key);
+        const expiresAt = new Date(Date.now() + linkTtlMs).toISOString();
+        if (parts.linkTo !== undefined) return { url: parts.linkTo(whole, linkTtlMs), expiresAt };
+        const filename = key.slice(key.lastIndexOf('/') + 1);
+        const signed = await parts.objects.presign({ method: 'GET', key: whole, ttlMs: linkTtlMs, filename });
+        return signed && { url: signed.url, expiresAt };
       }),
   };
 }

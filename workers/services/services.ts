@@ -2,7 +2,7 @@
 import type { RecordStore } from '../../backends/backend.ts';
 import type { Enqueued } from '../../jobs/define.ts';
 import { retry } from '../../jobs/errors.ts';
-import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, StoredObject } from '../../jobs/ports.ts';
+import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, ObjectLink, StoredObject } from '../../jobs/ports.ts';
 import type { Breakers, CallOutcome, Pass } from '../breaker.ts';
 import type { AttemptFacts, OnceAnswer, Services } from '../context.ts';
 import type { Ask } from './ask.ts';
@@ -139,6 +139,10 @@ export class OwnServices implements Services {
   async objectHead(key: string): Promise<StoredObject | undefined> {
     this.#refuseWhenOver();
     return this.#ownObjects().head(key);
+  }
+  async objectLink(key: string): Promise<ObjectLink | undefined> {
+    this.#refuseWhenOver();
+    return this.#ownObjects().link(key);
   }
 
   get documents(): DocumentCalls {
