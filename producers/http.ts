@@ -19,6 +19,7 @@ import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
 import { type EnqueueRouteParts, enqueueRoutes } from './routes-enqueue.ts';
 import { type EventRouteParts, endStreams, eventRoutes } from './routes-events.ts';
+import { type FlowRouteParts, flowRoutes } from './routes-flows.ts';
 import { type HookRouteParts, hookRoutes } from './routes-hooks.ts';
 import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
 import { type NotificationRouteParts, notificationRoutes } from './routes-notifications.ts';
@@ -26,17 +27,20 @@ import { queueRoutes } from './routes-queues.ts';
 import { type ReviewRouteParts, reviewRoutes } from './routes-reviews.ts';
 import { scalingRoutes } from './routes-scaling.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
+import { type TableRouteParts, tableRoutes } from './routes-tables.ts';
 import { tenantRoutes } from './routes-tenants.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 import { workerRoutes } from './routes-workers.ts';
 
 export interface ApiOptions
   extends EnqueueRouteParts,
+    FlowRouteParts,
     JobRouteParts,
     EventRouteParts,
     DeadLetterRouteParts,
     HookRouteParts,
     NotificationRouteParts,
+    TableRouteParts,
     ReviewRouteParts {
   readonly client: Client;
   readonly keys: Keys;
@@ -53,6 +57,7 @@ export interface ApiOptions
 export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, options: ApiOptions) => {
   const routes = [
     ...enqueueRoutes(options),
+    ...flowRoutes(options),
     ...jobRoutes(options),
     ...eventRoutes(options),
     ...deadLetterRoutes(options),
@@ -64,6 +69,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     ...reviewRoutes(options),
     ...hookRoutes(options),
     ...notificationRoutes(options),
+    ...tableRoutes(options),
     ...uploadRoutes({ objects: options.objects, links: options.links, maxBytes: options.uploadMaxBytes }),
   ];
   readBodiesStrictly(app);

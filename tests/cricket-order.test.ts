@@ -107,7 +107,7 @@ describe('P9 of the cricket types', () => {
           for (const one of [desk, quiet]) await one.close();
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 20 },
     );
   });
 });

@@ -24,6 +24,8 @@ const kept = keptMatch
 type Kept = z.output<typeof kept>;
 
 const idsAtOnce = 100;
+/** A store commits those that come together together. */
+const writesAtOnce = 16;
 
 /** The newest file of each match, by id. */
 export function newestOf(found: Iterable<FoundMatch>): Map<string, FoundMatch> {
@@ -107,10 +109,12 @@ export async function keepMatches(
   const all = changes.map((file) => touched(file, before.get(file.match._id))).reduce(joinTouched);
   const intake = await openIntake(documents, { _id: sourceSha256, job, ...all });
   const object = await keeping.keepSource();
-  for (const [at, file] of changes.entries()) {
+  for (let at = 0; at < changes.length; at += writesAtOnce) {
     signal.throwIfAborted();
-    counts[await keepOne(file, before.get(file.match._id), { documents, job, object })] += 1;
-    keeping.onWritten(at + 1, changes.length);
+    const some = changes.slice(at, at + writesAtOnce);
+    const written = some.map((file) => keepOne(file, before.get(file.match._id), { documents, job, object }));
+    for (const what of await Promise.all(written)) counts[what] += 1;
+    keeping.onWritten(at + some.length, changes.length);
   }
   return { counts, intake };
 }

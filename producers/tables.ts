@@ -1,0 +1,96 @@
+/**
+ * Tables that jobs publish (`jobs/cricket/publish.ts`: a head and a document a row), read through the cache of aggregation
+ * results. What is cached names the labels it was made of, so an answer is never older than the table when it was cached,
+ * and a job that publishes drops what its tables are cached under.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { DocumentError } from '../runtime/document-checks.ts';
+import type { DocumentQuery, StoredDocument } from '../runtime/document-query.ts';
+import type { TenantDocuments } from '../runtime/documents.ts';
+import { ProducerError } from './errors.ts';
+
+/** How long an answer may be cached: statistics are at most 60 s old, rankings 30 minutes, if nobody drops them before. */
+export const cacheClasses = { rankings: 1_800_000, stats: 60_000 } as const;
+
+/** A document has at most 1 MiB; larger answers are made each time. */
+const cachedBytes = 900_000;
+
+const head = z.looseObject({ _id: z.string(), _version: z.int(), label: z.string(), rows: z.int() });
+export type TableHead = z.output<typeof head>;
+type Rows = Pick<DocumentQuery, 'filter' | 'limit' | 'sort'>;
+
+export interface ReadTable {
+  readonly head: TableHead;
+  readonly rows: readonly StoredDocument[];
+}
+
+/** What made a row what it is, and nobody asked for. */
+const inner = new Set(['_id', '_version', 'table', 'label', 'inputs']);
+
+/** A row as it is shown. */
+export function shownRow(row: StoredDocument): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).filter(([field]) => !inner.has(field)));
+}
+
+export async function tableHead(documents: TenantDocuments, heads: string, id: string): Promise<TableHead | undefined> {
+  const found = await documents.get(heads, id);
+  return found === undefined ? undefined : head.parse(found);
+}
+
+/** Those that have rows, at most 100. */
+export async function tableHeads(
+  documents: TenantDocuments,
+  heads: string,
+  filter: NonNullable<DocumentQuery['filter']>,
+): Promise<TableHead[]> {
+  const { items } = await documents.page(heads, { filter, limit: 100 });
+  return items.map((item) => head.parse(item)).filter(({ rows }) => rows > 0);
+}
+
+/** The rows of one table. A table that is replaced while it is read is read again. */
+export async function readTable(
+  documents: TenantDocuments,
+  places: { readonly heads: string; readonly rowsIn: string },
+  first: TableHead,
+  { filter = {}, limit, sort }: Rows,
+): Promise<ReadTable> {
+  let now: TableHead | undefined = first;
+  for (;;) {
+    const wanted = { ...filter, table: now._id, label: now.label };
+    const { items } = await documents.page(places.rowsIn, { filter: wanted, limit, sort });
+    const after: TableHead | undefined = await tableHead(documents, places.heads, now._id);
+    if (after === undefined || after.label === now.label) return { head: now, rows: items };
+    now = after;
+  }
+}
+
+const cached = z.object({ answer: z.record(z.string(), z.unknown()) });
+
+/** The cached answer to a question, or a new one. `stamp` says whether what it was made of is still what readers see. */
+export async function answerCached(
+  documents: TenantDocuments,
+  kind: keyof typeof cacheClasses,
+  question: unknown,
+  make: () => Promise<{ readonly answer: Record<string, unknown>; readonly stamp: () => Promise<boolean> }>,
+): Promise<Record<string, unknown>> {
+  const id = `${kind}:${createHash('sha256').update(JSON.stringify(question)).digest('hex')}`;
+  const found = await documents.get('cache', id);
+  if (found !== undefined) return cached.parse(found).answer;
+  const { answer, stamp } = await make();
+  if (Buffer.byteLength(JSON.stringify(answer)) > cachedBytes) return answer;
+  await documents.put('cache', { _id: id, answer }, { ttlMs: cacheClasses[kind] });
+  // Published while it was made: the drop may have come before the put.
+  if (!(await stamp())) await documents.remove('cache', [id]);
+  return answer;
+}
+
+/** Errors of the store in the words of the API. */
+export async function asked<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof DocumentError) || error.code === 'DOCUMENT_REFUSED') throw error;
+    throw new ProducerError('UNAVAILABLE', 'The store of documents does not answer.', [], { cause: error });
+  }
+}
