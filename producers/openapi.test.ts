@@ -51,9 +51,10 @@ test('is an OpenAPI 3.1 document in which every reference resolves and every ope
 });
 
 test('lists each job type once, with its aliases, payload and file fields', async () => {
-  const folders = (await readdir(new URL('../jobs/', import.meta.url), { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name);
+  const folders = (await readdir(new URL('../jobs/', import.meta.url), { recursive: true }))
+    .filter((file) => file.endsWith('/job.ts'))
+    .map((file) => file.slice(0, -'/job.ts'.length))
+    .toSorted();
   const { schemas } = shape.parse(JSON.parse(text)).components;
   const enqueue = z
     .object({
