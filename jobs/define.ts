@@ -186,6 +186,8 @@ export interface Handler {
   readonly env: z.ZodType;
   /** Why this machine cannot run the type (a program that is missing, and how to get it); undefined when it can. */
   readonly missing: () => Promise<string | undefined>;
+  /** What of the type cannot run with these values of the declared variables, one sentence each; the rest runs. */
+  readonly gaps: (env: unknown) => readonly string[];
   /** Imports what only a run needs, such as a codec. A spare child does it before its job comes. */
   readonly load: () => Promise<void>;
   /** Once per process. `env` are the values of the declared variables. */
@@ -208,6 +210,8 @@ export function defineHandler<
   spec: {
     readonly env?: E;
     readonly missing?: () => Promise<string | undefined>;
+    /** Parts that lack a variable, such as one of several channels: said at the start and by `doctor`. */
+    readonly gaps?: (env: z.output<E>) => readonly string[];
     /** `() => import('./heavy.ts')`; `open` or `run` import the same file where they use it. */
     readonly load?: () => Promise<unknown>;
     readonly open?: (env: z.output<E>) => O | Promise<O>;
@@ -219,6 +223,7 @@ export function defineHandler<
     job,
     env,
     missing: spec.missing ?? (async () => undefined),
+    gaps: (values) => spec.gaps?.(env.parse(values) as z.output<E>) ?? [],
     async load() {
       await spec.load?.();
     },

@@ -22,8 +22,8 @@ import { applyQueueLimits } from './queue-limits.ts';
 import { recheckUnavailable } from './recheck.ts';
 import { type Heartbeat, startHeartbeat } from './registry.ts';
 import type { Loop } from './revive.ts';
-import { type OpenTypes, openTypes } from './types.ts';
 import { documentsMissing } from './services/documents.ts';
+import { type OpenTypes, openTypes } from './types.ts';
 import { openQueueWorker } from './worker.ts';
 
 export interface FleetOptions {
@@ -89,6 +89,10 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   };
   const available = await findAvailable(options.registry, options.queues ?? env.QUEUES, options.handlerEnv, has);
   for (const [job, reason] of available.unavailable) log.warn({ job, reason }, 'job type unavailable here');
+  for (const { job, handler, env: values } of available.served) {
+    const lacking = handler.gaps(values);
+    if (lacking.length > 0) log.info({ job: job.name, lacking }, 'parts of a job type are off here');
+  }
   const state: FleetState = {
     held: new Set(),
     leaseMs: env.LEASE_MS ?? (backend.kind === 'embedded' ? 5_000 : 30_000),

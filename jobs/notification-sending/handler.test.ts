@@ -415,6 +415,18 @@ describe('quiet hours', () => {
 });
 
 describe('a channel without its variables', () => {
+  test('is named before any job comes', () => {
+    expect(handler.gaps({})).toHaveLength(4);
+    expect(handler.gaps(environment())).toEqual([]);
+    const { WEBHOOK_SECRETS: _left, ...rest } = environment();
+    expect(handler.gaps(rest)).toEqual(['webhooks cannot be sent here: set WEBHOOK_SECRETS']);
+  });
+
+  test('that has keys which are no pair is refused at the start', () => {
+    const { error } = handler.env.safeParse({ ...environment(), VAPID_PUBLIC_KEY: 'AAAA' });
+    expect(error?.message).toContain('VAPID_PUBLIC_KEY');
+  });
+
   test.each([
     ['sms', () => sms, 'TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM'],
     ['webhook', webhook, 'WEBHOOK_SECRETS'],

@@ -82,6 +82,7 @@ function deliver(payload: NotificationPayload, ctx: JobContext, { channels, fcm 
 
 export default defineHandler(notificationSending, {
   env: settings,
+  gaps: (env) => Object.values(channelsOf(env)).filter((channel) => typeof channel === 'string'),
   open,
   async run(payload, ctx, own) {
     const { channel } = payload;

@@ -9,7 +9,7 @@ type NotificationPayload = Payload<typeof notificationSending>;
 const collection = 'gone_recipients';
 
 /** Names a recipient without giving it away: tokens, endpoints and numbers are secrets or personal. */
-export function recipientId(channel: string, to: string): string {
+function recipientId(channel: string, to: string): string {
   return `${channel}:${createHash('sha256').update(to).digest('base64url')}`;
 }
 

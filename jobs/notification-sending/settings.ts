@@ -41,7 +41,7 @@ function parseQuietHours(text: string): QuietHours {
 
 const word = z.string().regex(/^[\x21-\x7e]{1,512}$/, 'expected printable ASCII without spaces');
 
-export const settings = z.object({
+const variables = z.object({
   FCM_SERVICE_ACCOUNT: parsed(parseAccount)
     .optional()
     .describe('Push to apps: the JSON of a service account key of the Firebase project (or FCM_SERVICE_ACCOUNT_FILE).'),
@@ -78,7 +78,21 @@ export const settings = z.object({
       'Webhooks: who signs what, `hooks.example.com=whsec_… *=whsec_…`, separated by spaces; two secrets by comma while they are exchanged (or WEBHOOK_SECRETS_FILE).',
     ),
 });
-export type Settings = z.output<typeof settings>;
+export const settings = variables.superRefine((env, ctx) => {
+  try {
+    const keys = vapidKeysOf(env);
+    if (keys !== undefined) checkVapidKeys(keys);
+  } catch (error) {
+    const message = error instanceof Error ? error.message.split('\n', 1)[0] : undefined;
+    ctx.addIssue({ code: 'custom', path: ['VAPID_PUBLIC_KEY'], message: message ?? 'no pair of VAPID keys' });
+  }
+});
+export type Settings = z.output<typeof variables>;
+
+function vapidKeysOf(env: Settings): VapidKeys | undefined {
+  const { VAPID_SUBJECT: subject, VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey } = env;
+  return subject && publicKey && privateKey ? { subject, publicKey, privateKey } : undefined;
+}
 
 /** What each channel needs, or one sentence that says what is missing. */
 export interface Channels {
@@ -88,12 +102,8 @@ export interface Channels {
   readonly webPush: VapidKeys | string;
 }
 
-/** Throws one sentence for VAPID keys that are none. */
 export function channelsOf(env: Settings): Channels {
-  const { VAPID_SUBJECT: subject, VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey } = env;
   const { TWILIO_ACCOUNT_SID: accountSid, TWILIO_AUTH_TOKEN: authToken, TWILIO_FROM: from } = env;
-  const webPush = subject && publicKey && privateKey ? { subject, publicKey, privateKey } : undefined;
-  if (webPush !== undefined) checkVapidKeys(webPush);
   return {
     fcm:
       env.FCM_SERVICE_ACCOUNT === undefined
@@ -104,7 +114,8 @@ export function channelsOf(env: Settings): Channels {
         ? { origin: env.TWILIO_URL, accountSid, authToken, from }
         : missing('text messages', ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM'], env),
     webhook: env.WEBHOOK_SECRETS ?? missing('webhooks', ['WEBHOOK_SECRETS'], env),
-    webPush: webPush ?? missing('push to browsers', ['VAPID_SUBJECT', 'VAPID_PUBLIC_KEY', 'VAPID_PRIVATE_KEY'], env),
+    webPush:
+      vapidKeysOf(env) ?? missing('push to browsers', ['VAPID_SUBJECT', 'VAPID_PUBLIC_KEY', 'VAPID_PRIVATE_KEY'], env),
   };
 }
 

@@ -19,7 +19,7 @@ const refused = z.object({ code: z.number().optional() });
 /** The receiver has unsubscribed, or the number cannot get messages: it stays so. */
 const goneCodes: ReadonlySet<number> = new Set([21_211, 21_610, 21_614]);
 
-export function smsText({ title, body, link }: Pick<Sms, 'body' | 'link' | 'title'>): string {
+function smsText({ title, body, link }: Pick<Sms, 'body' | 'link' | 'title'>): string {
   return [title, body, link].filter((part) => part !== undefined).join('\n');
 }
 

@@ -2,10 +2,9 @@
 import { createHash } from 'node:crypto';
 import webPush from 'web-push';
 import type { z } from 'zod';
-import type { JobContext, Payload } from '../define.ts';
+import type { JobContext } from '../define.ts';
 import { giveUp, nothingHappened } from '../errors.ts';
 import { codeWord, type Delivery, gone, refusalOf } from './answers.ts';
-import type notificationSending from './job.ts';
 import type { push, subscription } from './payload.ts';
 
 export interface VapidKeys {
@@ -26,7 +25,7 @@ export function checkVapidKeys(keys: VapidKeys): void {
 }
 
 /** The message of a push: JSON that the service worker of the page reads. */
-export function pushText(payload: Pick<Push, 'body' | 'data' | 'link' | 'title'>, id: string): string {
+function pushText(payload: Pick<Push, 'body' | 'data' | 'link' | 'title'>, id: string): string {
   const { title, body, link, data } = payload;
   return JSON.stringify({ id, title, body, ...(link && { link }), ...(data && { data }) });
 }
@@ -76,5 +75,3 @@ function requestFor(keys: VapidKeys, payload: Push, to: Subscription, id: string
     );
   }
 }
-
-export type PushPayload = Extract<Payload<typeof notificationSending>, { channel: 'push' }>;

@@ -47,7 +47,7 @@ export interface WebhookParts {
 }
 
 /** The text that is sent and signed. Throws `LIMIT_EXCEEDED` from 20 kB on. */
-export function webhookText(payload: WebhookPayload, id: string, at: string): string {
+function webhookText(payload: WebhookPayload, id: string, at: string): string {
   const { userId, event, title, body, link, data } = payload;
   const text = JSON.stringify({
     type: event,
