@@ -53,6 +53,8 @@ export interface JobFacts {
   readonly limitKey?: string;
   /** Epoch ms; a job not started by then is `EXPIRED`. */
   readonly startBy?: number;
+  /** How many children a parent waits for. */
+  readonly children?: number;
   /** Version of these facts. */
   readonly v: 1;
 }
@@ -69,6 +71,27 @@ export interface NewJob {
   readonly options: JobsOptions;
   /** On a queue that is shared fairly: what the job takes of it. The store makes a tag of it, BullMQ's `priority`. */
   readonly turn?: Turn;
+}
+
+/** A job that runs after its children, and they after theirs. */
+export interface NewFlow {
+  readonly queue: string;
+  readonly job: NewJob;
+  /** What its end as a dead letter does to its parent: `fail` makes that one a dead letter too, `ignore` lets it run. */
+  readonly onFailure: 'fail' | 'ignore';
+  readonly children: readonly NewFlow[];
+}
+
+/** What became of a child of a flow. */
+export interface FlowChild {
+  readonly id: string;
+  readonly queue: string;
+  /** `open`: it has not ended. */
+  readonly state: 'completed' | 'failed' | 'open';
+  /** Of a completed one. */
+  readonly result?: unknown;
+  /** Of a failed one whose parent runs all the same, as stored: `CODE: message`. */
+  readonly reason?: string;
 }
 
 /** What becomes of a stored job; what is left out stays. */
@@ -164,6 +187,8 @@ export interface Backend {
    * it says otherwise. Throws `BACKEND_UNSUPPORTED` where the capability `flows` is false.
    */
   flows(): FlowProducer;
+  /** Stores a parent and everything below it, all or nothing. Ids that are there already are left alone. Throws as `flows`. */
+  addFlow(flow: NewFlow): Promise<void>;
   /**
    * Gives a job that waits another payload or other facts. False, and nothing is changed, when it does not wait or was
    * claimed since `attemptsStarted` was read.

@@ -17,7 +17,7 @@ import {
   type WorkerOptions,
 } from 'bullmq';
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
-import { StoreFlows } from './flows.ts';
+import { flowJobOf, StoreFlows } from './flows.ts';
 import { tickAfter } from './ticks.ts';
 import { metricPoints, obeyClock, watchClaims } from './watched.ts';
 
@@ -91,7 +91,7 @@ class StoreWorker extends Worker {
 /** Events kept for readers that fell behind. */
 const streams = { events: { maxLen: 1_000 } };
 
-type Classes = Pick<Backend, 'add' | 'addMany' | 'queue' | 'worker' | 'events' | 'flows' | 'close'>;
+type Classes = Pick<Backend, 'add' | 'addFlow' | 'addMany' | 'queue' | 'worker' | 'events' | 'flows' | 'close'>;
 
 const merged = new WeakMap<JobsOptions, { readonly defaults: JobsOptions | undefined; readonly opts: JobsOptions }>();
 
@@ -147,8 +147,21 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
     queues.set(name, queue);
     return queue;
   };
+  const flowsOf: Classes['flows'] = () => {
+    if (flows !== undefined) return flows;
+    // A flow names its queues itself, and BullMQ says nothing of what it wants.
+    const forFlows: StoreFactory = (name, settings) => factory(name, settings, {});
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    flows = new StoreFlows({ connection }, forFlows as typeof factoryAsDefault);
+    flows.removeOnComplete = removeOnComplete;
+    flows.on('error', onError);
+    return flows;
+  };
   return {
     queue: queueOf,
+    async addFlow(flow) {
+      await flowsOf().add(flowJobOf(flow));
+    },
     add: (name, job) => {
       const queue = queueOf(name);
       return queue.getBackend().addJob(freshJob(queue, job), job.id);
@@ -174,16 +187,7 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
       readers.set(name, reader);
       return reader;
     },
-    flows() {
-      if (flows !== undefined) return flows;
-      // A flow names its queues itself, and BullMQ says nothing of what it wants.
-      const forFlows: StoreFactory = (name, settings) => factory(name, settings, {});
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-      flows = new StoreFlows({ connection }, forFlows as typeof factoryAsDefault);
-      flows.removeOnComplete = removeOnComplete;
-      flows.on('error', onError);
-      return flows;
-    },
+    flows: flowsOf,
     async close() {
       await flows?.close();
       await Promise.all(Array.from(workers, (worker) => worker.close()));

@@ -6,6 +6,7 @@
  */
 import type { JobsOptions, Job as StoredJob } from 'bullmq';
 import type { Backend, NewJob } from './backend.ts';
+import { jobsOf, withJobs } from './flows.ts';
 import { gather } from './gather.ts';
 import { readTenant } from './tenants.ts';
 
@@ -50,6 +51,26 @@ export function addInTurn(stock: Pick<Backend, 'add' | 'addMany'>, tags: TagStor
         queue,
         jobs.map((job) => (job.turn === undefined ? job : tagged(job, given[place++]))),
       );
+    },
+  };
+}
+
+/** The same for the jobs of a flow: each takes its turn now, a parent too, so that it is early when its children are done. */
+export function addFlowInTurn(stock: Pick<Backend, 'addFlow'>, tags: TagStore): Pick<Backend, 'addFlow'> {
+  return {
+    async addFlow(flow) {
+      const byQueue = new Map<string, NewJob[]>();
+      for (const { queue, job } of jobsOf(flow))
+        if (job.turn !== undefined) byQueue.set(queue, [...(byQueue.get(queue) ?? []), job]);
+      const given = new Map<string, NewJob>();
+      for (const [queue, jobs] of byQueue) {
+        const turns = jobs.flatMap(({ turn }) => turn ?? []);
+        for (const [at, tag] of (await tags.nextTags(queue, turns)).entries()) {
+          const job = jobs[at];
+          if (job !== undefined) given.set(job.id, tagged(job, tag));
+        }
+      }
+      return stock.addFlow(withJobs(flow, given));
     },
   };
 }

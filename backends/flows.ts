@@ -1,5 +1,13 @@
 /** Parents that wait for their children, as BullMQ's flows, with our defaults. */
-import { type FlowJob, type FlowOpts, FlowProducer, type JobNode, type JobsOptions } from 'bullmq';
+import {
+  type FlowJob,
+  type FlowOpts,
+  FlowProducer,
+  type JobNode,
+  type JobsOptions,
+  type Job as StoredJob,
+} from 'bullmq';
+import type { FlowChild, NewFlow } from './backend.ts';
 
 /** What a child that fails for good does to its parent, in BullMQ's words. */
 const decisions = [
@@ -38,4 +46,46 @@ export class StoreFlows extends FlowProducer {
       ...(children === undefined ? {} : { children: children.map((child) => this.#complete(child, true)) }),
     };
   }
+}
+
+/** A flow in BullMQ's words. */
+export function flowJobOf({ queue, job, onFailure, children }: NewFlow): FlowJob {
+  return {
+    name: job.name,
+    queueName: queue,
+    data: JSON.parse(job.json),
+    opts: {
+      ...job.options,
+      jobId: job.id,
+      timestamp: job.timestamp,
+      ...(onFailure === 'ignore' ? { ignoreDependencyOnFailure: true } : {}),
+    },
+    ...(children.length === 0 ? {} : { children: children.map(flowJobOf) }),
+  };
+}
+
+/** Every job of a flow, the parent first. */
+export function jobsOf(flow: NewFlow): readonly Pick<NewFlow, 'job' | 'queue'>[] {
+  return [flow, ...flow.children.flatMap(jobsOf)];
+}
+
+/** The same flow with other jobs, told by their ids; those that are missing stay. */
+export function withJobs(flow: NewFlow, jobs: ReadonlyMap<string, NewFlow['job']>): NewFlow {
+  const children = flow.children.map((child) => withJobs(child, jobs));
+  return { ...flow, job: jobs.get(flow.job.id) ?? flow.job, children };
+}
+
+/** The children of a stored parent, in no order. */
+export async function childrenOf(parent: StoredJob): Promise<FlowChild[]> {
+  const { processed = {}, unprocessed = [], ignored = {}, failed = [] } = await parent.getDependencies();
+  const child = (key: string, facts: Omit<FlowChild, 'id' | 'queue'>): FlowChild => {
+    const [id = '', queue = ''] = key.split(':').toReversed();
+    return { id, queue, ...facts };
+  };
+  return [
+    ...Object.entries(processed).map(([key, result]) => child(key, { state: 'completed', result })),
+    ...Object.entries(ignored).map(([key, reason]) => child(key, { state: 'failed', reason: String(reason) })),
+    ...failed.filter((key) => !Object.hasOwn(ignored, key)).map((key) => child(key, { state: 'failed' })),
+    ...unprocessed.map((key) => child(key, { state: 'open' })),
+  ];
 }

@@ -5,7 +5,7 @@ import { type Backend, type BackendKind, type BackendOptions, capabilities } fro
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
-import { addInTurn } from './fairness.ts';
+import { addFlowInTurn, addInTurn } from './fairness.ts';
 import { postgresTags } from './fairness-postgres.ts';
 import { postgresLimiters } from './limiter.ts';
 import { batchPostgresAdds } from './postgres-batched-adds.ts';
@@ -53,6 +53,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   return {
     ...classes,
     ...addInTurn(classes, tags),
+    ...addFlowInTurn(classes, tags),
     kind: options.kind,
     capabilities: capabilities[options.kind],
     // The delayed state keeps the job's place in the queue; BullMQ's way back to waiting would put it at the tail.

@@ -4,7 +4,7 @@ import { type Backend, type BackendOptions, capabilities } from './backend.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { redisControl } from './control-redis.ts';
 import { redisFailed } from './failed-redis.ts';
-import { addInTurn } from './fairness.ts';
+import { addFlowInTurn, addInTurn } from './fairness.ts';
 import { redisTags } from './fairness-redis.ts';
 import { redisLimiters } from './limiter.ts';
 import { redisRecords } from './records-redis.ts';
@@ -16,7 +16,7 @@ import { closeLimitMs, hangUp, openLines, orAfter } from './redis-lines.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { redisRewrite } from './rewrite-redis.ts';
 import { redisScanner } from './search-redis.ts';
-import { indexTenants, tenantSweep } from './tenant-index.ts';
+import { indexFlows, indexTenants, tenantSweep } from './tenant-index.ts';
 import { BackendError, reportOnce } from './unreachable.ts';
 import { fullness } from './when-full.ts';
 
@@ -54,7 +54,8 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   return {
     ...classes,
     ...addInTurn(indexTenants(classes, client), tags),
-    ...(form === 'cluster' ? { flows: refuseFlows } : {}),
+    ...addFlowInTurn(indexFlows(classes, client), tags),
+    ...(form === 'cluster' ? { flows: refuseFlows, addFlow: async () => refuseFlows() } : {}),
     kind: 'redis',
     capabilities: form === 'cluster' ? { ...capabilities.redis, flows: false } : capabilities.redis,
     // Head of the queue.

@@ -8,6 +8,9 @@ export interface Failure {
 
 /** Splits the stored reason `CODE: message`. A reason that is only a code has an empty message. */
 export function readFailure(reason: string | undefined): Failure {
+  // BullMQ's own words for a parent whose child is a dead letter.
+  const [, child] = /^child \S*?:?([^\s:]+) failed$/.exec(reason ?? '') ?? [];
+  if (child !== undefined) return { code: 'CHILD_FAILED', message: `its child ${child} is a dead letter` };
   const parts = /^([A-Z][A-Z0-9_]{1,63})(?::\s*|$)/.exec(reason ?? '');
   if (parts?.[1] === undefined) return { code: 'UNEXPECTED', message: reason ?? '' };
   return { code: parts[1], message: (reason ?? '').slice(parts[0].length) };

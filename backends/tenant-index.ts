@@ -4,6 +4,7 @@
  */
 import type { Backend, Chore, NewJob } from './backend.ts';
 import { tenantOf } from './find.ts';
+import { jobsOf } from './flows.ts';
 import type { RedisClient } from './redis-client.ts';
 
 export const tenantKey = (queue: string, tenant: string): string => `jobfleet:{${queue}}:tenant:${tenant}`;
@@ -27,6 +28,17 @@ export function indexTenants(stock: Pick<Backend, 'add' | 'addMany'>, client: Re
       const notes = Array.from(byTenant, ([tenant, theirs]) => note(client, queue, tenant, theirs));
       const [ids] = await Promise.all([stock.addMany(queue, jobs), ...notes]);
       return ids;
+    },
+  };
+}
+
+/** Those of a flow have one tenant. */
+export function indexFlows(stock: Pick<Backend, 'addFlow'>, client: RedisClient): Pick<Backend, 'addFlow'> {
+  return {
+    async addFlow(flow) {
+      const tenant = tenantOf({ opts: flow.job.options });
+      const notes = tenant === '-' ? [] : jobsOf(flow).map(({ queue, job }) => note(client, queue, tenant, [job]));
+      await Promise.all([stock.addFlow(flow), ...notes]);
     },
   };
 }

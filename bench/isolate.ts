@@ -43,6 +43,7 @@ function servicesOf(photo: string, folder: string): Services {
     dependencyEnd: async () => refuse(),
     http: async () => refuse(),
     enqueue: async () => refuse(),
+    children: async () => [],
     objectHead: async () => refuse(),
     objectLink: async () => refuse(),
     documents: attemptDocuments(undefined, '-'),

@@ -21,7 +21,7 @@
 import { z } from 'zod';
 import { giveUp } from './errors.ts';
 import { defaultPolicy, type Level, type Policy } from './policy.ts';
-import type { JobDependency, JobDocuments, JobHttp, JobObjects, LogLevel } from './ports.ts';
+import type { ChildJob, JobDependency, JobDocuments, JobHttp, JobObjects, LogLevel } from './ports.ts';
 import type { Schedule } from './schedule.ts';
 import { type SecretField, secretFieldsOf } from './secret-fields.ts';
 
@@ -169,6 +169,8 @@ export interface JobContext {
     payload: Input<J>,
     options: { readonly key: string; readonly delayMs?: number },
   ) => Promise<Enqueued>;
+  /** The children of a flow that this job ran after, in no order; empty for every other job. At most 8 MiB of results in a child process. */
+  readonly children: () => Promise<readonly ChildJob[]>;
   readonly objects: JobObjects;
   readonly documents: JobDocuments;
   readonly http: JobHttp;

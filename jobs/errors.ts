@@ -62,6 +62,8 @@ export const jobCodes = {
   CANCELLED: 'Cancelled on request. Not a dead letter: the job is removed and a record answers for 24 hours.',
   CHANNEL_MISSING:
     'No worker has the variables of this channel of notifications; the message names them. Put off without an attempt spent until one has. A dead letter only when maxAgeMs ran out meanwhile.',
+  CHILD_FAILED:
+    'A child of the flow is a dead letter, so its parent did not run. Redrive the child, then the parent; or say onFailure: ignore for such children.',
   DEPENDENCY_DOWN:
     'A server this job needs failed five times within 30 seconds, so nobody asks it for a while; put off without an attempt spent. A dead letter only when maxAgeMs ran out meanwhile. See GET /v1/circuit-breakers.',
   DOCUMENTS_MISSING:

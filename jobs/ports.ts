@@ -43,6 +43,12 @@ export interface ObjectLink {
   readonly expiresAt: string;
 }
 
+/** A child of a flow, as the handler of its parent sees it. */
+export type ChildJob =
+  | { readonly id: string; readonly type: string; readonly state: 'completed'; readonly result: unknown }
+  /** Its parent runs all the same, because it was added with `onFailure: 'ignore'`. */
+  | { readonly id: string; readonly type: string; readonly state: 'failed'; readonly code: string };
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** What a filter compares: text, numbers and booleans are stored as they are, instants as RFC 3339 text in UTC (they sort as text). */

@@ -21,14 +21,16 @@ import { acceptMany } from './accept-many.ts';
 import { type CancelAnswer, cancelJob } from './cancel.ts';
 import { editJob, type JobChange } from './edit.ts';
 import { asRefusal, unknownType } from './errors.ts';
+import { type EnqueuedFlow, enqueueFlow, type FlowNode } from './flow.ts';
 import { openGate } from './gate.ts';
 import { createIds } from './ids.ts';
-import { type JobStatus, readStatus } from './job-status.ts';
+import { type ChildStatus, type JobStatus, readChildren, readStatus } from './job-status.ts';
 import { prepareMany } from './prepare-many.ts';
 import { storedId, typeOf } from './stored-id.ts';
 
 export type { JobChange } from './edit.ts';
 export { LimitedError, ProducerError } from './errors.ts';
+export { flowChild } from './flow.ts';
 export { storedSecrets } from './job-secrets.ts';
 export type { JobStatus } from './job-status.ts';
 
@@ -77,6 +79,20 @@ export interface Client {
   readonly enqueueNamed: (type: string, payload: unknown, options?: EnqueueOptions & Entrance) => Promise<Enqueued>;
   /** As `enqueueMany` for items of any types, each known only by its name or alias. */
   readonly enqueueBatch: (items: readonly NamedItem[], entrance?: Entrance) => Promise<Enqueued[]>;
+  /**
+   * Stores a parent that runs after its children, and them, all or nothing: at most 1,000 jobs, 8 levels, one tenant. A
+   * child that becomes a dead letter makes its parent one (`CHILD_FAILED`) unless it says `onFailure: 'ignore'`. Throws
+   * `ProducerError` as `enqueue`, and `UNSUPPORTED` on a store without flows.
+   */
+  readonly enqueueFlow: <J extends Job>(
+    job: J,
+    payload: Input<J>,
+    flow: { readonly children: readonly FlowNode[]; readonly options?: EnqueueOptions },
+  ) => Promise<EnqueuedFlow>;
+  /** The same for a flow of types known only by their names, with payloads nobody checked. */
+  readonly enqueueFlowNamed: (flow: FlowNode, options?: EnqueueOptions & Entrance) => Promise<EnqueuedFlow>;
+  /** The children of a parent, in no order; undefined for an unknown or foreign id. */
+  readonly children: (id: string, tenant?: string) => Promise<readonly ChildStatus[] | undefined>;
   /** Undefined for an unknown or foreign id. Without `tenant` every job is seen. */
   readonly status: (id: string, tenant?: string) => Promise<JobStatus | undefined>;
   /**
@@ -138,6 +154,15 @@ export function createClient(parts: ClientParts): Client {
       throw asRefusal(error);
     }
   };
+  const flow = async (limitBytes: number, node: FlowNode, { route, onRate, ...options }: EnqueueOptions & Entrance) => {
+    at = now();
+    const flowParts = { ...acceptParts, onRate, registry, newId };
+    try {
+      return await enqueueFlow(node, options, route, { now: at, limitBytes, secrets }, flowParts);
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  };
   // A fresh answer needs no look at the store; a duplicate's job may have gone on since.
   const current = async (answer: Enqueued): Promise<Enqueued> => {
     const stored = await readStatus(backend, answer.queue, answer.id);
@@ -162,6 +187,13 @@ export function createClient(parts: ClientParts): Client {
       ),
     enqueueNamed,
     enqueueBatch: (items, entrance) => enqueueAll(inlineLimitBytes, items, entrance),
+    enqueueFlow: (job, payload, { children, options = none }) =>
+      flow(largest, { type: job.name, payload, children }, options),
+    enqueueFlowNamed: (node, options = none) => flow(inlineLimitBytes, node, options),
+    children: async (id, tenant) => {
+      const found = await status(id, tenant);
+      return found && readChildren(backend, found);
+    },
     status,
     edit: async (id, change, tenant) => {
       const found = await status(id, tenant);

@@ -112,6 +112,7 @@ function rewriteOf(
     ...(level === 'normal' ? {} : { level }),
     ...(limitKey === undefined ? {} : { limitKey }),
     ...(startBy === undefined ? {} : { startBy }),
+    ...(facts?.children === undefined ? {} : { children: facts.children }),
     v: 1,
   };
   return {
@@ -151,6 +152,7 @@ const factsShape = z.object({
   level: z.enum(['high', 'low']).optional(),
   limitKey: z.string().optional(),
   startBy: z.number().optional(),
+  children: z.number().optional(),
 });
 
 function factsOf({ opts }: StoredJob): z.output<typeof factsShape> | undefined {

@@ -40,6 +40,11 @@ export const producerCodes = {
     title: 'Store unavailable',
     help: 'The store does not answer; try again with the same idempotency key.',
   },
+  UNSUPPORTED: {
+    status: 501,
+    title: 'Not on this store',
+    help: 'The store cannot do it: a Redis Cluster keeps no flows.',
+  },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     title: 'Unsupported media type',

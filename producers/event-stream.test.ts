@@ -20,6 +20,8 @@ const status = (more: Partial<JobStatus> = {}): JobStatus => ({
   createdAt: '2026-01-01T00:00:00.000Z',
   startedAt: null,
   finishedAt: null,
+  parent: null,
+  children: 0,
   ...more,
 });
 const describe = ({ status: state, progress }: JobStatus) => ({ state, progress });

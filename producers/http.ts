@@ -22,6 +22,7 @@ import { type EventRouteParts, endStreams, eventRoutes } from './routes-events.t
 import { type FlowRouteParts, flowRoutes } from './routes-flows.ts';
 import { type HookRouteParts, hookRoutes } from './routes-hooks.ts';
 import { type JobRouteParts, jobRoutes } from './routes-jobs.ts';
+import { type NewsRouteParts, newsRoutes } from './routes-news.ts';
 import { type NotificationRouteParts, notificationRoutes } from './routes-notifications.ts';
 import { queueRoutes } from './routes-queues.ts';
 import { type ReviewRouteParts, reviewRoutes } from './routes-reviews.ts';
@@ -39,6 +40,7 @@ export interface ApiOptions
     EventRouteParts,
     DeadLetterRouteParts,
     HookRouteParts,
+    NewsRouteParts,
     NotificationRouteParts,
     TableRouteParts,
     ReviewRouteParts {
@@ -69,6 +71,7 @@ export const api: FastifyPluginAsync<ApiOptions> = async (app: FastifyInstance, 
     ...reviewRoutes(options),
     ...hookRoutes(options),
     ...notificationRoutes(options),
+    ...newsRoutes(options),
     ...tableRoutes(options),
     ...uploadRoutes({ objects: options.objects, links: options.links, maxBytes: options.uploadMaxBytes }),
   ];

@@ -5,10 +5,10 @@ import type { JobFacts, NewJob } from '../backends/backend.ts';
 import { turnOf } from '../backends/fairness.ts';
 import type { Prepared } from './accept.ts';
 
-/** `weight`: the tenant's share of a fair queue. */
-export function newJob(prepared: Prepared, weight = 1): NewJob {
+/** `weight`: the tenant's share of a fair queue. `children`: how many it waits for. */
+export function newJob(prepared: Prepared, weight = 1, children = 0): NewJob {
   const { id, job, json, acceptedAt, tenant, options } = prepared;
-  const stored = { id, name: job.name, json, timestamp: acceptedAt, options: storeOptions(prepared) };
+  const stored = { id, name: job.name, json, timestamp: acceptedAt, options: storeOptions(prepared, children) };
   return job.policy.order === 'fair' ? { ...stored, turn: turnOf(tenant, options.level, weight) } : stored;
 }
 
@@ -16,10 +16,10 @@ export function newJob(prepared: Prepared, weight = 1): NewJob {
  * What BullMQ is told. `jobfleet` is our one extra option, and stands there only when it says something; `data` stays
  * the bare payload. Options are packed, stored and read again with every claim, so what is a default is left out.
  */
-function storeOptions(prepared: Prepared): JobsOptions & { readonly jobfleet?: JobFacts } {
+function storeOptions(prepared: Prepared, children: number): JobsOptions & { readonly jobfleet?: JobFacts } {
   const { job, options, tenant, payload, secrets } = prepared;
   const key = job.uniqueKey?.(payload);
-  const facts = factsOf(prepared);
+  const facts = factsOf(prepared, children);
   if (key === undefined && facts === undefined && options.attempts === undefined && options.delayMs === undefined)
     return usualOptions(job);
   return {
@@ -45,14 +45,16 @@ function usualOptions(job: Prepared['job']): JobsOptions {
 }
 
 /** Undefined for a job of nobody that asks for nothing: the usual case. */
-function factsOf({ options, tenant, limitKey }: Prepared): JobFacts | undefined {
+function factsOf({ options, tenant, limitKey }: Prepared, children: number): JobFacts | undefined {
   const { level = 'normal', startBy } = options;
-  if (tenant === '-' && level === 'normal' && limitKey === undefined && startBy === undefined) return undefined;
+  if (tenant === '-' && level === 'normal' && limitKey === undefined && startBy === undefined && children === 0)
+    return undefined;
   return {
     tenant,
     ...(level === 'normal' ? {} : { level }),
     ...(limitKey === undefined ? {} : { limitKey }),
     ...(startBy === undefined ? {} : { startBy: Date.parse(startBy) }),
+    ...(children === 0 ? {} : { children }),
     v: 1,
   };
 }

@@ -35,7 +35,8 @@ export async function addManyLarge(queue: string, jobs: readonly NewJob[], parts
   return stored;
 }
 
-async function offload(queue: string, job: NewJob, { objects }: OffloadParts): Promise<NewJob> {
+/** As it travels: with a pointer instead of a large payload. */
+export async function offload(queue: string, job: NewJob, { objects }: OffloadParts): Promise<NewJob> {
   if (!isLarge(job)) return job;
   if (objects === undefined) throw new Error('a large payload passed the check of its size without an object store');
   return { ...job, json: JSON.stringify(await storePayload(objects, queue, job.id, job.json)) };

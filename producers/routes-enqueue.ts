@@ -162,7 +162,7 @@ function noteRates(first: Taken | undefined) {
   };
 }
 
-function idempotencyKey(request: FastifyRequest, required: boolean, longest: number): string | undefined {
+export function idempotencyKey(request: FastifyRequest, required: boolean, longest: number): string | undefined {
   const header = request.headers['idempotency-key'];
   if (header === undefined && !required) return undefined;
   if (typeof header === 'string' && header.length <= longest && /^[\x20-\x7e]+$/.test(header)) return header;

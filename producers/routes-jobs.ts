@@ -9,7 +9,7 @@ import { tenantRule } from './accept.ts';
 import type { Client } from './client.ts';
 import { jobChange } from './edit.ts';
 import { ProducerError, unknownType } from './errors.ts';
-import { describeJob, interruptionsOf, type JobStatus, runKey } from './job-status.ts';
+import { describeJob, interruptionsOf, type JobStatus, readChildren, runKey } from './job-status.ts';
 import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
 import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
@@ -40,6 +40,8 @@ const summaryAnswer = z.object({
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   finishedAt: z.string().nullable(),
+  parent: z.string().nullable().describe('The job that waits for this one.'),
+  children: z.int().describe('How many jobs it waited for.'),
   links: link,
 });
 const jobAnswer = summaryAnswer.extend({
@@ -47,6 +49,17 @@ const jobAnswer = summaryAnswer.extend({
   review: reviewAnswer
     .nullable()
     .describe('Of a result that a person has to look at; GET /v1/reviews/{id} shows what.'),
+  childJobs: z
+    .array(
+      z.object({
+        id: z.string(),
+        type: z.string(),
+        status: z.enum(['completed', 'failed', 'open']),
+        result: z.unknown(),
+        error: z.object({ code: z.string(), message: z.string() }).nullable(),
+      }),
+    )
+    .describe('The jobs it waits or waited for, with their results.'),
   files: z.array(z.object({ object: z.string(), url: z.string(), contentType: z.string(), sizeBytes: z.number() })),
 });
 
@@ -195,12 +208,13 @@ function showRoute({ backend, client, objects, links }: JobRouteParts): Route {
     handle: async ({ params, credential, baseUrl }) => {
       const job = await client.status(params.id, visibleTenant(credential));
       if (job === undefined) throw notFound();
-      const [files, review] = await Promise.all([
+      const [files, childJobs, review] = await Promise.all([
         filesOf(job, objects, links, baseUrl),
+        readChildren(backend, job),
         job.status === 'completed' ? readReview(backend.records, job.queue, job.id) : undefined,
       ]);
       const shown = review === undefined ? null : describeReview(review);
-      return { status: 200, body: { ...summaryOf(job), result: job.result, review: shown, files } };
+      return { status: 200, body: { ...summaryOf(job), result: job.result, review: shown, childJobs, files } };
     },
   });
 }

@@ -5,7 +5,15 @@
  */
 import type { Enqueued, EnqueueOptions, JobContext } from '../jobs/define.ts';
 import { JobError } from '../jobs/errors.ts';
-import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, ObjectLink, StoredObject } from '../jobs/ports.ts';
+import type {
+  ChildJob,
+  FetchedInput,
+  HttpAnswer,
+  HttpRequest,
+  LogLevel,
+  ObjectLink,
+  StoredObject,
+} from '../jobs/ports.ts';
 import { type DocumentCalls, streamPages } from './services/documents.ts';
 
 /** What differs per attempt. */
@@ -44,6 +52,7 @@ export interface Services {
   objectPut(key: string, path: string, contentType: string): Promise<StoredObject>;
   objectHead(key: string): Promise<StoredObject | undefined>;
   objectLink(key: string): Promise<ObjectLink | undefined>;
+  children(): Promise<readonly ChildJob[]>;
   readonly documents: DocumentCalls;
 }
 
@@ -139,6 +148,10 @@ class AttemptContext implements JobContext {
         throw error;
       }
     };
+  }
+  get children(): JobContext['children'] {
+    const services = this.#services;
+    return () => services.children();
   }
   get objects(): JobContext['objects'] {
     const services = this.#services;

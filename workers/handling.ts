@@ -8,6 +8,7 @@ import { lockOf } from '../backends/secret-owner.ts';
 import { outsideId } from '../backends/slot-id.ts';
 import type { Job, OpenHandler } from '../jobs/define.ts';
 import { giveUp, type JobError, retry } from '../jobs/errors.ts';
+import type { ChildJob } from '../jobs/ports.ts';
 import { openFields, PlainSecretError, secretTexts } from '../jobs/secret-fields.ts';
 import { fetchPayload, PayloadLostError, type PayloadPointer, pointerOf } from '../runtime/payload-objects.ts';
 import { type SecretBox, SecretError } from '../runtime/secret-box.ts';
@@ -42,16 +43,19 @@ export interface HandlingParts {
   readonly onNoteError: (error: unknown) => void;
 }
 
+/** What of the stored job an attempt may touch. */
+export type AttemptSink = NoteSink & { readonly children?: () => Promise<readonly ChildJob[]> };
+
 /** One attempt's handler with what it has been given. */
 export class Handling {
   readonly #running: Running;
-  readonly #sink: NoteSink;
+  readonly #sink: AttemptSink;
   readonly #parts: HandlingParts;
   #folder: string | undefined = undefined;
   #services: OwnServices | undefined = undefined;
   #redact: Redact | undefined = undefined;
 
-  constructor(running: Running, sink: NoteSink, parts: HandlingParts) {
+  constructor(running: Running, sink: AttemptSink, parts: HandlingParts) {
     this.#running = running;
     this.#sink = sink;
     this.#parts = parts;
@@ -151,6 +155,7 @@ export class Handling {
       facts,
       queue: running.claim.queue,
       sink: this.#sink,
+      children: this.#sink.children,
       redact: this.#redact,
       isOver: () => running.isOver,
       signal: () => running.signal,
@@ -166,7 +171,7 @@ export class Handling {
   }
 }
 
-export function createHandling(running: Running, sink: NoteSink, parts: HandlingParts): Handling {
+export function createHandling(running: Running, sink: AttemptSink, parts: HandlingParts): Handling {
   return new Handling(running, sink, parts);
 }
 

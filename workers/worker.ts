@@ -16,6 +16,7 @@ import type { Leases } from './leases.ts';
 import { type AttemptLimits, openLimits } from './limits.ts';
 import { type PassedTags, passTags } from './passed-tags.ts';
 import { createRunning, type Running } from './running.ts';
+import { readChildJobs } from './services/children.ts';
 import { logLinesKept } from './services/notes.ts';
 import type { Slots } from './slots.ts';
 
@@ -169,6 +170,7 @@ async function runClaim(
 
 function sinkOf(stored: StoredJob): Parameters<typeof createHandling>[1] {
   return {
+    children: () => readChildJobs(stored),
     progress: (value) => stored.updateProgress(value),
     log: (line) => {
       stored.opts.keepLogs ??= logLinesKept;

@@ -35,6 +35,7 @@ function contextFor(photo: string, own: string): JobContext {
     enqueue: async () => Promise.reject(new Error('nothing is enqueued here')),
     http: async () => Promise.reject(new Error('nobody is asked here')),
     dependency: async (_name, call) => call(),
+    children: async () => [],
     objects: {
       fetch: async () => {
         const path = join(own, 'input');

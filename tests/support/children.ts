@@ -95,6 +95,7 @@ export function recordServices(own: Partial<Services> = {}): Recorded {
           heard.push(['objectPut', key, readFileSync(path, 'utf8'), contentType]);
           return { object: `object:${key}`, sizeBytes: 1 };
         },
+        children: async () => [],
         objectHead: async (key) => {
           heard.push(['objectHead', key]);
           return undefined;

@@ -21,6 +21,13 @@ const enqueued = z.object({
   duplicate: z.boolean(),
   createdAt: z.string(),
 });
+const childJob = { id: z.string(), type: z.string() };
+const childJobs = z.array(
+  z.discriminatedUnion('state', [
+    z.object({ ...childJob, state: z.literal('completed'), result: z.unknown() }),
+    z.object({ ...childJob, state: z.literal('failed'), code: z.string() }),
+  ]),
+);
 const fetched = z.object({ path: z.string(), sizeBytes: z.number(), sha256: z.string() });
 const linked = z.object({ url: z.string(), expiresAt: z.string() });
 const stored = z.object({ object: z.string(), sizeBytes: z.number() });
@@ -79,6 +86,7 @@ export function createCalls(send: (message: Upward) => void): Calls {
       objectPut: (key, path, contentType) => ask(stored, { name: 'objectPut', key, path, contentType }),
       objectHead: (key) => ask(stored.optional(), { name: 'objectHead', key }),
       objectLink: (key) => ask(linked.optional(), { name: 'objectLink', key }),
+      children: () => ask(childJobs, { name: 'children' }),
       documents: childDocuments(ask),
     },
     resolve(id, value) {

@@ -104,6 +104,8 @@ async function perform(call: Call, { services, folder, userId }: DeskParts): Pro
       return services.objectPut(call.key, call.path, call.contentType);
     case 'objectHead':
       return services.objectHead(call.key);
+    case 'children':
+      return services.children();
     case 'objectLink':
       return services.objectLink(call.key);
     case 'documentGet':

@@ -84,6 +84,7 @@ const call = z.discriminatedUnion('name', [
   z.object({ name: z.literal('objectFetch'), input: z.string().max(2_048), maxBytes: z.number() }),
   z.object({ name: z.literal('objectPut'), key, path: z.string().max(4_096), contentType: z.string().max(255) }),
   z.object({ name: z.literal('objectHead'), key }),
+  z.object({ name: z.literal('children') }),
   z.object({ name: z.literal('objectLink'), key }),
   documentCall,
 ]);

@@ -2,12 +2,20 @@
 import type { RecordStore } from '../../backends/backend.ts';
 import type { Enqueued } from '../../jobs/define.ts';
 import { retry } from '../../jobs/errors.ts';
-import type { FetchedInput, HttpAnswer, HttpRequest, LogLevel, ObjectLink, StoredObject } from '../../jobs/ports.ts';
+import type {
+  ChildJob,
+  FetchedInput,
+  HttpAnswer,
+  HttpRequest,
+  LogLevel,
+  ObjectLink,
+  StoredObject,
+} from '../../jobs/ports.ts';
+import type { Documents } from '../../runtime/documents.ts';
 import type { Breakers, CallOutcome, Pass } from '../breaker.ts';
 import type { AttemptFacts, OnceAnswer, Services } from '../context.ts';
-import type { Ask } from './ask.ts';
 import type { Redact } from '../redact.ts';
-import type { Documents } from '../../runtime/documents.ts';
+import type { Ask } from './ask.ts';
 import { attemptDocuments, type DocumentCalls } from './documents.ts';
 import { createNotes, type NoteSink, type Notes } from './notes.ts';
 import { type AttemptObjects, createObjects, type ObjectParts } from './objects.ts';
@@ -33,6 +41,8 @@ interface ServiceAttempt {
   readonly facts: AttemptFacts;
   readonly queue: string;
   readonly sink: NoteSink;
+  /** Absent for a job without a queue. */
+  readonly children?: (() => Promise<readonly ChildJob[]>) | undefined;
   /** Of a job with secret fields. */
   readonly redact?: Redact | undefined;
   /** True once the attempt has its outcome. */
@@ -124,6 +134,10 @@ export class OwnServices implements Services {
     if (this.#attempt.isOver()) return;
     if (redact === undefined) this.#ownNotes().log(level, message, facts);
     else this.#ownNotes().log(level, redact.text(message), facts && Object(redact.facts(facts)));
+  }
+
+  async children(): Promise<readonly ChildJob[]> {
+    return (await this.#attempt.children?.()) ?? [];
   }
 
   async objectFetch(input: string, options: { readonly maxBytes: number }): Promise<FetchedInput> {
