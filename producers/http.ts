@@ -14,6 +14,7 @@ import { sendProblem } from './http-errors.ts';
 import type { Keys } from './keys.ts';
 import { credentialOf, nobody, refuseOddRequests } from './login.ts';
 import { openApiDocument } from './openapi.ts';
+import { fieldScopes, refuseUnscoped } from './field-scopes.ts';
 import { readBodiesStrictly } from './read-body.ts';
 import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
@@ -148,6 +149,11 @@ async function addRateLimit(app: FastifyInstance, options: ApiOptions): Promise<
 }
 
 function addRoute(app: FastifyInstance, route: Route, options: ApiOptions): void {
+  const known = fieldScopes(options.registry);
+  const handle: Route['handle'] = (call) => {
+    if (route.scope !== 'none') refuseUnscoped(known, options.registry, call.body, call.credential);
+    return route.handle(call);
+  };
   const credentials = new WeakMap<FastifyRequest, Awaited<ReturnType<typeof credentialOf>>>();
   app.route({
     method: route.method,
@@ -161,7 +167,7 @@ function addRoute(app: FastifyInstance, route: Route, options: ApiOptions): void
         status,
         headers = {},
         body,
-      } = await route.handle({
+      } = await handle({
         request,
         params: request.params,
         query: request.query,

@@ -14,7 +14,7 @@ import { tenantRule } from './accept.ts';
  * `jobs`: enqueue, read, cancel, upload. `scaling`: how many workers a queue wants, nothing else. `operator`: that, dead
  * letters, queues and the jobs of all tenants. `admin`: keys and tenants.
  */
-export const scopes = ['jobs', 'scaling', 'operator', 'admin'] as const;
+export const scopes = ['jobs', 'scaling', 'operator', 'admin', 'export:unmasked'] as const;
 export type Scope = (typeof scopes)[number];
 
 export interface Credential {
