@@ -21,6 +21,7 @@ import { type Client, createClient } from '../producers/client.ts';
 import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import { createSignedLinks, localSigningKey } from '../producers/signed-links.ts';
 import type { commonEnv } from '../runtime/env.ts';
+import { deleteExpiredExports } from '../runtime/expired-exports.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
@@ -94,6 +95,7 @@ export async function openParts(
     instance,
     chores: [
       ...backend.chores,
+      { name: 'expired exports', everyMs: 6 * 3_600_000, run: async (signal) => void (await deleteExpiredExports(objects, signal)) },
       { name: 'expired documents', everyMs: 60_000, run: async (signal) => void (await documents?.sweep(signal)) },
       payloadSweep({ backend, objects, queues }),
       reviewSweep({ backend, objects }),
