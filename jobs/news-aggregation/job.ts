@@ -24,10 +24,10 @@ export default defineJob({
       error: 'expected a feedUrl beside it: which feed?',
     }),
   result: z.object({
-    added: z.number().int(),
-    updated: z.number().int(),
-    unchanged: z.number().int(),
-    problems: z.array(z.string()).describe('What could not be kept as the feed says it; at most 50.'),
+    added: z.number().int().describe('Entries that are new in this feed.'),
+    updated: z.number().int().describe('Entries of which the feed says something else than before.'),
+    unchanged: z.number().int().describe('Entries that are stored as they are; all of the last answer after a 304.'),
+    problems: z.array(z.string()).describe('What could not be kept as the feed says it.'),
     feeds: z.number().int().optional().describe('Without feedUrl: how many feeds were due.'),
   }),
   // One fetch of a feed at a time in the whole fleet: two would take turns in overwriting what they found.
