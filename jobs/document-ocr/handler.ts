@@ -24,6 +24,17 @@ export default defineHandler(job, {
       .max(300)
       .default(60)
       .describe('A page that takes longer to read ends the job with LIMIT_EXCEEDED'),
+    GEMINI_API_KEY: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Asks this vision model too when an invoice or receipt is in doubt; its pages leave the house then'),
+    GEMINI_MODEL: z
+      .string()
+      .regex(/^[\w.-]{1,100}$/)
+      .default('gemini-2.5-flash')
+      .describe('Which model'),
+    GEMINI_URL: z.url().default('https://generativelanguage.googleapis.com').describe('Where it is asked'),
   }),
   // PDFium, libvips and the engines are mapped by the children that read, never by the worker.
   load: () => import('./process.ts'),

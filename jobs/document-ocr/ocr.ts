@@ -2,7 +2,7 @@
 import { giveUp } from '../errors.ts';
 import type { DocumentType } from './confidence.ts';
 import type { Engine, EngineText, PageMode, Turned } from './engine.ts';
-import { greyOfWidth, type Picture, turn } from './picture.ts';
+import { greyOfWidth, isBlank, type Picture, turn } from './picture.ts';
 import { meanConfidence } from './words.ts';
 
 export interface PictureText extends EngineText {
@@ -49,6 +49,7 @@ async function readBounded(picture: Picture, reading: PictureReading): Promise<P
   const { engine, type, signal } = reading;
   // Receipts and forms are one block of lines; a document has columns and paragraphs.
   const mode: PageMode = type === 'document' ? 3 : 6;
+  if (await isBlank(picture)) return { words: [], text: '', turned: 0, mean: 0 };
   let best = withMean(await engine.read(picture, mode, signal), 0);
   // What is read this well is upright. To ask first would cost as much as to read, and the answer is wrong for receipts.
   if (best.mean < goodText) {

@@ -99,6 +99,12 @@ export async function turn(picture: Picture, degrees: 90 | 180 | 270): Promise<P
   return raw(open(picture).rotate(degrees), picture.dpi);
 }
 
+/** One colour all over, give or take what a scanner adds: an engine looks at such a page for a minute and finds nothing. */
+export async function isBlank(picture: Picture): Promise<boolean> {
+  const { channels } = await open(picture).stats();
+  return channels.every(({ stdev }) => stdev < 1);
+}
+
 /** For a second look at a page: grey, `width` wide. */
 export async function greyOfWidth(picture: Picture, width: number): Promise<Picture> {
   const height = Math.max(1, Math.round((picture.height * width) / picture.width));

@@ -2,16 +2,17 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobContext, Payload, Result } from '../define.ts';
-import { assess } from './assess.ts';
+import { type Assessed, assess } from './assess.ts';
 import type { Thresholds } from './confidence.ts';
 import { shown } from './confidence.ts';
 import type { Found } from './document.ts';
 import type { Engine } from './engine.ts';
 import { hasSystemTesseract, openSystemEngine } from './engine-system.ts';
 import type job from './job.ts';
-import { prepareSharp, turn, writePreview } from './picture.ts';
+import { type Picture, prepareSharp, turn, writePreview } from './picture.ts';
 import { type Read, readDocument, textConfidence } from './read.ts';
 import { openSource, type Source } from './source.ts';
+import { askVision, withSecondReader } from './vision.ts';
 import { meanConfidence } from './words.ts';
 
 const maxBytes = 50_000_000;
@@ -19,12 +20,16 @@ const textShown = 8_000;
 const itemsShown = 200;
 /** Who reviews looks at the first pages. */
 const pagesShown = 10;
+const pagesAsked = 5;
 
 export interface Settings {
   readonly OCR_CONFIDENCE_THRESHOLD: number;
   readonly OCR_FIELD_THRESHOLDS: string;
   readonly OCR_ENGINE: 'auto' | 'tesseract' | 'tesseract.js';
   readonly OCR_PAGE_SECONDS: number;
+  readonly GEMINI_API_KEY?: string | undefined;
+  readonly GEMINI_MODEL: string;
+  readonly GEMINI_URL: string;
 }
 
 type Output = Result<typeof job>;
@@ -77,7 +82,10 @@ async function processDocument(
     signal: ctx.signal,
     progress: ctx.progress,
   });
-  const assessed = assess(read.found, type, textConfidence(read.pages), thresholdsOf(settings));
+  const judge = (found: Found): Assessed => assess(found, type, textConfidence(read.pages), thresholdsOf(settings));
+  const first = judge(read.found);
+  const found = first.status === 'completed' ? undefined : await secondReading(source, read, payload, settings, ctx);
+  const assessed = found === undefined ? first : judge(found);
   const { status, issues, lineItemsSumMatchesTotal } = assessed;
   const text = read.pages
     .map((page) => page.text)
@@ -85,13 +93,41 @@ async function processDocument(
     .trim();
   return {
     status,
-    extracted_data: type === 'document' ? await textData(text, file.sha256, ctx) : dataOf(read.found),
+    extracted_data: type === 'document' ? await textData(text, file.sha256, ctx) : dataOf(found ?? read.found),
     confidence_scores: assessed.scores,
     validation: { line_items_sum_matches_total: lineItemsSumMatchesTotal, issues: [...issues] },
     page_confidence: read.pages.map(({ words }) => shown(meanConfidence(words) ?? 0)),
-    source: read.source,
+    source: found === undefined ? read.source : 'vision',
     pages: status === 'review_required' ? await storePages(source, read, ctx) : [],
   };
+}
+
+/** What the vision model makes of a doubtful invoice or receipt, beside what was found; undefined where it was not asked. */
+async function secondReading(
+  source: Source,
+  read: Read,
+  { document_type: type }: Payload<typeof job>,
+  settings: Settings,
+  ctx: JobContext,
+): Promise<Found | undefined> {
+  const { GEMINI_API_KEY: key, GEMINI_MODEL: model, GEMINI_URL: baseUrl } = settings;
+  if (key === undefined || type === 'document' || read.source === 'e_invoice') return undefined;
+  const pages: Uint8Array[] = [];
+  for (let index = 0; index < Math.min(source.pageCount, pagesAsked); index += 1) {
+    const picture = await source.picture(index);
+    if (picture === undefined) continue;
+    const path = join(ctx.folder, `ask-${index + 1}.jpg`);
+    await writePreview(await turned(picture, read, index), path);
+    pages.push(await readFile(path));
+  }
+  if (pages.length === 0) return undefined;
+  const second = await askVision(pages, type, { key, model, baseUrl }, ctx);
+  return second === undefined ? undefined : withSecondReader(read.found, second, settings.OCR_CONFIDENCE_THRESHOLD);
+}
+
+async function turned(picture: Picture, { turns }: Read, index: number): Promise<Picture> {
+  const degrees = turns.get(index) ?? 0;
+  return degrees === 0 ? picture : turn(picture, degrees);
 }
 
 /** The result travels with its job, so a long text goes beside it. */
@@ -123,9 +159,8 @@ async function storePages(source: Source, read: Read, ctx: JobContext): Promise<
     ctx.signal.throwIfAborted();
     const picture = await source.picture(index);
     if (picture === undefined) continue;
-    const degrees = read.turns.get(index) ?? 0;
     const path = join(ctx.folder, `page-${index + 1}.jpg`);
-    await writePreview(degrees === 0 ? picture : await turn(picture, degrees), path);
+    await writePreview(await turned(picture, read, index), path);
     const { object } = await ctx.objects.put(`reviews/${ctx.id}/page-${index + 1}.jpg`, path, 'image/jpeg');
     stored.push(object);
   }

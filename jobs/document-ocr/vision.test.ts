@@ -1,0 +1,126 @@
+/** The second reader, at the far end of a real connection: what it may change, and that its absence costs nothing. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { doubtfulInvoice, makePdf, textPage } from '../../tests/support/make-pdf.ts';
+import { runJob } from '../../workers/testing.ts';
+import handler from './handler.ts';
+
+interface Asked {
+  readonly path: string;
+  readonly key: string | undefined;
+  readonly body: unknown;
+}
+
+let server: Server;
+let asked: Asked[] = [];
+let answer: { status: number; text: string } = { status: 200, text: '' };
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    void buffer(request).then((bytes) => {
+      const key = request.headers['x-goog-api-key'];
+      asked.push({
+        path: request.url ?? '',
+        key: typeof key === 'string' ? key : undefined,
+        body: JSON.parse(bytes.toString()),
+      });
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.text);
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', () => resolve()));
+});
+afterAll(() => new Promise((resolve) => void server.close(resolve)));
+
+const origin = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const says = (value: unknown): { status: number; text: string } => ({
+  status: 200,
+  text: JSON.stringify({ candidates: [{ content: { parts: [{ text: JSON.stringify(value) }] } }] }),
+});
+
+async function run(pdf: Uint8Array, said: typeof answer, env: Record<string, string> = { GEMINI_API_KEY: 'test-key' }) {
+  [asked, answer] = [[], said];
+  await using ran = await runJob(
+    handler,
+    { file_id: 'object:t/-/in.pdf', document_type: 'invoice' },
+    { inputs: { 'in.pdf': pdf }, env: { ...env, GEMINI_URL: origin() }, http: { allow: [new URL(origin()).host] } },
+  );
+  if (ran.error !== undefined) throw ran.error;
+  return { result: z.looseObject({ status: z.string(), source: z.string() }).parse(ran.result), logs: ran.logs };
+}
+
+/** Without a label the number stands nowhere to be found. */
+const unlabelled = (): Buffer => {
+  const totals: [string, string][] = [
+    ['Net amount', 'USD 25.00'],
+    ['Tax', 'USD 5.00'],
+    ['Total:', 'USD 30.00'],
+  ];
+  const page = textPage(['Seller Inc.', 'A-77', 'Invoice Date: 2026-02-17', ...totals]);
+  return makePdf({ pages: [{ ...page, size: [400, 200] }] });
+};
+
+test('is asked with the pages and the key, and never for what is sure', async () => {
+  await run(doubtfulInvoice(), says({}));
+  expect(asked).toMatchObject([
+    {
+      path: '/v1beta/models/gemini-2.5-flash:generateContent',
+      key: 'test-key',
+      body: { contents: [{ role: 'user' }] },
+    },
+  ]);
+  const parts = z
+    .object({
+      contents: z.tuple([
+        z.object({ parts: z.array(z.object({ inline_data: z.object({ data: z.string() }).optional() })) }),
+      ]),
+    })
+    .parse(asked[0]?.body).contents[0].parts;
+  expect(
+    Buffer.from(parts[1]?.inline_data?.data ?? '', 'base64')
+      .subarray(0, 3)
+      .toString('hex'),
+  ).toBe('ffd8ff');
+  await run(doubtfulInvoice(), says({}), {});
+  expect(asked).toEqual([]);
+});
+
+test('fills what was not found, and stays in doubt until a check agrees', async () => {
+  const { result } = await run(unlabelled(), says({ invoice_number: 'A-77', total_amount: 30 }));
+  expect(result).toMatchObject({
+    status: 'review_required',
+    source: 'vision',
+    extracted_data: { invoice_number: 'A-77', total_amount: 30 },
+    confidence_scores: { invoice_number: 0.8 },
+  });
+});
+
+test('does not talk the first reader out of what it is sure of', async () => {
+  const { result } = await run(
+    doubtfulInvoice(),
+    says({ invoice_number: 'FORGED', date: '1999-01-01', total_amount: 999 }),
+  );
+  expect(result).toMatchObject({
+    extracted_data: { invoice_number: 'A-77', date: '2026-02-17' },
+    status: 'review_required',
+  });
+});
+
+test.each([
+  ['over its quota', { status: 429, text: '{}' }],
+  ['down', { status: 500, text: 'oops' }],
+  ['no JSON', { status: 200, text: 'hello' }],
+  ['of another form', says({ total_amount: 'thirty' })],
+  ['without a candidate', { status: 200, text: '{"candidates":[]}' }],
+])('%s, it costs nothing but its help', async (_, said) => {
+  const { result, logs } = await run(doubtfulInvoice(), said);
+  expect(result).toMatchObject({
+    status: 'review_required',
+    source: 'text_layer',
+    extracted_data: { total_amount: 30 },
+  });
+  expect(logs.join('\n')).toContain('the vision model');
+  expect(logs.join('\n')).not.toContain('test-key');
+});
