@@ -58,7 +58,10 @@ export function pointsTable(matches: readonly KeptMatch[], fixtures: readonly Fi
   const ordered = unique.toSorted((a, b) => (a.order < b.order ? -1 : 1));
   const sums = new Map<string, Sums>();
   for (const match of ordered) countMatch(match, sums);
-  const missing = fixtures.filter((fixture) => !ordered.some((match) => isOf(fixture, match)));
+  const byDay = new Map<string, KeptMatch[]>();
+  for (const match of ordered) for (const day of match.dates) byDay.set(day, [...(byDay.get(day) ?? []), match]);
+  const isPlayed = (fixture: Fixture): boolean => (byDay.get(fixture.date) ?? []).some((match) => isOf(fixture, match));
+  const missing = fixtures.filter((fixture) => !isPlayed(fixture));
   for (const fixture of missing) if (fixture.abandoned) countAbandoned(fixture, sums);
   const lastDay = ordered.at(-1)?.date ?? '';
   const ballsPerOver = ordered[0]?.ballsPerOver ?? 6;
@@ -78,7 +81,7 @@ function rank(sums: readonly Sums[], ballsPerOver: number): PointsRow[] {
 
 function isOf({ date, teams }: Fixture, match: KeptMatch): boolean {
   const sides = teams.map((name) => teamOf(name, date).id);
-  return match.dates.includes(date) && match.teams.every(({ id }) => sides.includes(id));
+  return match.teams.every(({ id }) => sides.includes(id));
 }
 
 function rowOf(sums: Map<string, Sums>, teamId: string, team: string): Sums {
