@@ -77,6 +77,18 @@ describe('a mail', () => {
     expect(await text('INR', 'hi')).toContain('₹49.00');
   });
 
+  test('may be a list of figures', async () => {
+    const rows = [
+      { label: 'Workers', value: '3' },
+      { label: '<b>x</b>', value: '7 & more' },
+    ];
+    const payload = { to: 'ada@example.com', template: 'report', variables: { title: 'Fleet report', rows } };
+    const { run, mails } = await send(payload);
+    expect(run.outcome).toEqual({ state: 'done' });
+    const mail = await PostalMime.parse(mails[0]?.source ?? '');
+    expect([mail.subject, mail.text]).toEqual(['Fleet report', 'Fleet report\n\nWorkers  3\n<b>x</b>  7 & more\n\n']);
+  });
+
   test('comes from MAIL_FROM', async () => {
     const env = { SMTP_URL: sink.url, MAIL_FROM: 'Ada, of the shop <shop@example.com>' };
     const { run, mails } = await send(welcome('ada@example.com'), { env });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineJob } from '../define.ts';
-import { exported, mail, receipt, welcome } from './payload.ts';
+import { exported, mail, receipt, report, welcome } from './payload.ts';
 
 export default defineJob({
   name: 'email-sending',
@@ -10,6 +10,7 @@ export default defineJob({
     z.strictObject({ ...mail, template: z.literal('welcome'), variables: welcome.default({}) }),
     z.strictObject({ ...mail, template: z.literal('receipt'), variables: receipt }),
     z.strictObject({ ...mail, template: z.literal('export'), variables: exported }),
+    z.strictObject({ ...mail, template: z.literal('report'), variables: report }),
   ]),
   result: z.object({ messageId: z.string() }),
   policy: { timeoutMs: 30_000, concurrency: 20, order: 'fair' },

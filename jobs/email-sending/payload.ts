@@ -54,6 +54,15 @@ export const exported = z.strictObject({
   link: link.optional(),
   linkUntil: instant.optional(),
 });
+/** Lines of a name and a value, such as the figures of a day. */
+export const report = z.strictObject({
+  title: text(100),
+  rows: z
+    .array(z.strictObject({ label: text(100), value: text(200) }))
+    .min(1)
+    .max(200),
+  link: link.optional(),
+});
 export const welcome = z.strictObject({ name: text(100).optional(), link: link.optional() });
 export const receipt = z.strictObject({
   name: text(100).optional(),
