@@ -1,5 +1,6 @@
 /** `/v1/rankings`, `/v1/points-tables`, `/v1/player-statistics`: what the cricket jobs computed. */
 import { z } from 'zod';
+import { attribution } from '../jobs/cricket/attribution.ts';
 import { keyPart } from '../jobs/cricket/publish.ts';
 import { regions } from '../jobs/cricket/regions.ts';
 import type { Documents, TenantDocuments } from '../runtime/documents.ts';
@@ -14,7 +15,6 @@ export interface TableRouteParts {
 
 type OfTenant = (tenant: string) => TenantDocuments;
 
-const attribution = 'Match data: Cricsheet (cricsheet.org), ODC-BY 1.0';
 const limit = z
   .string()
   .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')

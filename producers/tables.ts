@@ -25,8 +25,8 @@ export interface ReadTable {
   readonly rows: readonly StoredDocument[];
 }
 
-/** What made a row what it is, and nobody asked for. */
-const inner = new Set(['_id', '_version', 'table', 'label', 'inputs']);
+/** What made a row what it is, and nobody asked for; its source stands once in the answer. */
+const inner = new Set(['_id', '_version', 'table', 'label', 'inputs', 'source']);
 
 /** A row as it is shown. */
 export function shownRow(row: StoredDocument): Record<string, unknown> {

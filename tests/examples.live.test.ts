@@ -26,3 +26,10 @@ it('runs a job type of its own without a queue', async () => {
     { state: 'dead', code: 'BAD_SOURCE' },
   ]);
 });
+
+it('ranks from what is kept: the same comparisons twice count once', async () => {
+  expect(await example('popular-comparisons')).toEqual([
+    ['Creta v Nexon', 2],
+    ['Creta v Seltos', 1],
+  ]);
+});

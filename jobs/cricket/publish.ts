@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { JobDocuments } from '../ports.ts';
+import { attribution } from './attribution.ts';
 
 /** What readers and writers need of a head; the rest belongs to the kind of table. */
 const head = z.looseObject({
@@ -74,6 +75,7 @@ async function writeRows(documents: JobDocuments, { id, rowsIn, inputs, label, r
       table: id,
       label,
       inputs,
+      source: attribution,
     }));
     await documents.putMany(rowsIn, some);
   }
