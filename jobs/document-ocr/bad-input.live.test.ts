@@ -10,8 +10,6 @@ import { runJob } from '../../workers/testing.ts';
 import handler from './handler.ts';
 import job from './job.ts';
 
-/** A page may take this long here; noise takes all of it. */
-const pageSeconds = '2';
 const cases = await documentCases();
 let base: string;
 let pool: Pool;
@@ -23,7 +21,9 @@ beforeAll(async () => {
     OCR_CONFIDENCE_THRESHOLD: 0.85,
     OCR_FIELD_THRESHOLDS: '',
     OCR_ENGINE: 'auto',
-    OCR_PAGE_SECONDS: Number(pageSeconds),
+    OCR_PAGE_SECONDS: 60,
+    GEMINI_MODEL: 'none',
+    GEMINI_URL: 'https://example.com',
   };
   const types = [{ name: job.name, handlerUrl, policy: job.policy, env }];
   pool = await openPool({ types, base, spares: 1, environment: process.env, log: { warn: () => {}, error: () => {} } });
@@ -35,12 +35,15 @@ afterAll(async () => {
   await rm(base, { recursive: true });
 });
 
-async function outcomeOf({ bytes, type = 'document' }: Pick<DocumentCase, 'bytes' | 'type'>, inChild = false) {
+async function outcomeOf(
+  { bytes, type = 'document', pageSeconds = 60 }: Pick<DocumentCase, 'bytes' | 'pageSeconds' | 'type'>,
+  inChild = false,
+) {
   const started = performance.now();
   await using run = await runJob(
     handler,
     { file_id: 'object:t/-/input', document_type: type },
-    { inputs: { input: bytes }, env: { OCR_PAGE_SECONDS: pageSeconds }, ...(inChild ? { pool } : {}) },
+    { inputs: { input: bytes }, env: { OCR_PAGE_SECONDS: `${pageSeconds}` }, ...(inChild ? { pool } : {}) },
   );
   const ms = performance.now() - started;
   const status =
