@@ -24,8 +24,8 @@ export const sizeLimits = {
 
 const tenantRule = /^[a-z0-9_-]{1,64}$/;
 const collectionRule = /^[a-z][a-z0-9_]{0,47}$/;
-/** Part of a path. No number: it would mean a place in a list on some stores. */
-const partRule = /^(?!-?\d+$)[A-Za-z0-9_-]{1,64}$/;
+/** Part of a path. No number: it would mean a place in a list on some stores. Nor the name that is no field of an object. */
+const partRule = /^(?!-?\d+$|__proto__$)[A-Za-z0-9_-]{1,64}$/;
 const unstorable = /\0|\p{Surrogate}/u;
 
 export function checkTenant(tenant: string): string {
@@ -77,11 +77,14 @@ export function checkScalar(value: unknown, where: string): string | number | bo
 export function valueAt(document: object, path: readonly string[]): unknown {
   let value: unknown = document;
   for (const part of path) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, part))
-      return undefined;
-    value = Reflect.get(value, part);
+    if (!isObject(value) || !Object.hasOwn(value, part)) return undefined;
+    value = value[part];
   }
   return value;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The fields of a document from its JSON. */

@@ -124,7 +124,7 @@ function countOf(rows: readonly object[]): { readonly all: number; readonly live
 }
 
 function readRow({ id, version, json }: Row): StoredDocument {
-  return { _id: id, _version: version, ...readJson(json) };
+  return Object.assign(readJson(json), { _id: id, _version: version });
 }
 
 async function findPage(

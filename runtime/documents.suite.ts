@@ -280,6 +280,7 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
         documents.page('things', { sort: [{ field: 'rank' }], filter: { group: { gt: 'a' } } }),
         documents.page('things', { sort: [{ field: 'group' }, { field: 'rank', descending: true }] }),
         documents.page('things', { filter: { 'a.0': 1 } }),
+        documents.page('things', { filter: { 'a.__proto__': 1 } }),
         documents.page('things', { filter: { $where: 'x' } }),
         documents.page('things', { filter: { "a'}') --": 1 } }),
         documents.page('things', { filter: { a: {} } }),

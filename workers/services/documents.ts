@@ -4,6 +4,7 @@ import type { DocumentPage, DocumentQuery, JobDocuments, StoredDocument } from '
 import { checkPath, DocumentError, valueAt } from '../../runtime/document-checks.ts';
 import type { Documents } from '../../runtime/documents.ts';
 import { maskField } from '../../runtime/mask.ts';
+import type { Breakers } from '../breaker.ts';
 
 /** What crosses the pipe; `stream` is made of pages on the handler's side. */
 export type DocumentCalls = Omit<JobDocuments, 'stream'>;
@@ -12,8 +13,12 @@ export type DocumentCalls = Omit<JobDocuments, 'stream'>;
 export const documentsMissing =
   'MONGODB_URL is missing: documents are kept by MongoDB when the queue is on Redis. Set it for every API and worker.';
 
-/** `documents` undefined: every call is `DOCUMENTS_MISSING`. */
-export function attemptDocuments(documents: Documents | undefined, tenant: string): DocumentCalls {
+/** `documents` undefined: every call is `DOCUMENTS_MISSING`. A store that does not answer is left alone by its circuit breaker. */
+export function attemptDocuments(
+  documents: Documents | undefined,
+  tenant: string,
+  breakers: Pick<Breakers, 'enter'>,
+): DocumentCalls {
   if (documents === undefined) {
     const refuse = async (): Promise<never> => {
       throw giveUp('DOCUMENTS_MISSING', documentsMissing);
@@ -21,6 +26,7 @@ export function attemptDocuments(documents: Documents | undefined, tenant: strin
     return { get: refuse, put: refuse, putMany: refuse, page: refuse, remove: refuse, removePrefix: refuse };
   }
   const own = documents.of(tenant);
+  const translated = <T>(work: () => Promise<T>): Promise<T> => counted(work, breakers);
   return {
     get: (collection, id) => translated(() => own.get(collection, id)),
     put: (collection, document, options) => translated(() => own.put(collection, document, options)),
@@ -37,25 +43,30 @@ export function attemptDocuments(documents: Documents | undefined, tenant: strin
   };
 }
 
-/** In the worker, so that a child never holds what it is not to see. */
+/** In the worker, so that a child never holds what it is not to see. Runs for every row of an export. */
 function shaperOf(
   fields: readonly string[] | undefined,
   masked: boolean,
 ): (document: StoredDocument) => StoredDocument {
-  const show = masked ? maskField : (_name: string, value: unknown): unknown => value;
-  const paths = fields?.map((field) => [field, field === '_id' ? ['_id'] : checkPath(field)] as const);
+  const paths = fields?.map((field) => ({ field, path: field === '_id' ? ['_id'] : checkPath(field) }));
   return (document) => {
     const { _id, _version } = document;
-    const wanted = paths?.map(([field, path]) => [field, valueAt(document, path)] as const) ?? Object.entries(document);
-    const shown = wanted.map(([field, value]) => [field, field === '_version' ? value : show(field, value)] as const);
-    return { ...Object.fromEntries(shown), _id, _version };
+    const shown: Record<string, unknown> = paths === undefined ? { ...document } : {};
+    for (const { field, path } of paths ?? []) shown[field] = valueAt(document, path);
+    if (masked) for (const field of Object.keys(shown)) shown[field] = maskField(field, shown[field]);
+    return Object.assign(shown, { _id, _version });
   };
 }
 
-async function translated<T>(work: () => Promise<T>): Promise<T> {
+async function counted<T>(work: () => Promise<T>, breakers: Pick<Breakers, 'enter'>): Promise<T> {
+  const pass = breakers.enter('documents');
   try {
-    return await work();
+    const answer = await work();
+    pass.leave('ok');
+    return answer;
   } catch (error) {
+    // What is refused, or too slow for its time, says nothing against the store.
+    pass.leave(error instanceof DocumentError && error.code === 'NETWORK' ? 'failed' : 'unknown');
     if (!(error instanceof DocumentError)) throw error;
     throw asJobError(error);
   }
