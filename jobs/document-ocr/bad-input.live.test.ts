@@ -14,17 +14,18 @@ const cases = await documentCases();
 let base: string;
 let pool: Pool;
 
+const env = {
+  OCR_CONFIDENCE_THRESHOLD: 0.85,
+  OCR_FIELD_THRESHOLDS: '',
+  OCR_ENGINE: 'auto',
+  OCR_PAGE_SECONDS: 60,
+  GEMINI_MODEL: 'none',
+  GEMINI_URL: 'https://example.com',
+};
+
 beforeAll(async () => {
   base = await mkdtemp(join(tmpdir(), 'jobfleet-ocr-'));
   const handlerUrl = new URL('handler.ts', import.meta.url).href;
-  const env = {
-    OCR_CONFIDENCE_THRESHOLD: 0.85,
-    OCR_FIELD_THRESHOLDS: '',
-    OCR_ENGINE: 'auto',
-    OCR_PAGE_SECONDS: 60,
-    GEMINI_MODEL: 'none',
-    GEMINI_URL: 'https://example.com',
-  };
   const types = [{ name: job.name, handlerUrl, policy: job.policy, env }];
   pool = await openPool({ types, base, spares: 1, environment: process.env, log: { warn: () => {}, error: () => {} } });
 });
@@ -91,4 +92,26 @@ test('a document is read the same in a child', async () => {
   const [here, inChild] = [await outcomeOf(one), await outcomeOf(one, true)];
   expect(inChild.run.error).toBeUndefined();
   expect(inChild.run.result).toEqual(here.run.result);
+});
+
+test('a document is read by tesseract.js in a child, without a network', async () => {
+  const one = cases.find(({ name }) => name === 'upright text');
+  const handlerUrl = new URL('handler.ts', import.meta.url).href;
+  const types = [{ name: job.name, handlerUrl, policy: job.policy, env: { ...env, OCR_ENGINE: 'tesseract.js' } }];
+  const log = { warn: () => {}, error: () => {} };
+  const own = await openPool({ types, base, spares: 0, environment: process.env, log });
+  try {
+    await using run = await runJob(
+      handler,
+      { file_id: 'object:t/-/input' },
+      { inputs: { input: one?.bytes ?? new Uint8Array() }, pool: own },
+    );
+    expect(run.error).toBeUndefined();
+    expect(run.result).toMatchObject({
+      status: 'completed',
+      extracted_data: { text: expect.stringMatching(/^The quick brown dog jumped over the lazy fox\./) },
+    });
+  } finally {
+    await own.close();
+  }
 });

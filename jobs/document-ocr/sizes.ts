@@ -1,7 +1,7 @@
 /** How large a page is read. Pure. */
 
 /** What is read at most; a larger picture is shrunk to it. */
-export const maxReadPixels = 12_000_000;
+const maxReadPixels = 12_000_000;
 /** What is refused. */
 export const maxSourcePixels = 50_000_000;
 /** How finely a page of a PDF is drawn, unless that is more than 12 megapixels: at first, and for a second look. */
