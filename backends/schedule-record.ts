@@ -39,6 +39,10 @@ const scheduleRecord = z.object({
   release: z.string().default('0'),
   /** The newest slot that was decided: run, skipped or put in line. */
   slot: z.number().optional(),
+  /** Of those after `decidedFrom`, the slots that were decided: ticks may be claimed in another order than they came. */
+  decided: z.array(z.number()).optional(),
+  /** Every slot up to this one counts as decided. Absent where an older release wrote: then `slot`. */
+  decidedFrom: z.number().optional(),
   /** Let to run and not ended, the oldest first; the first one has its turn. */
   open: z.array(openRun).default([]),
   /** The newest run that is over: `done`, `dead`, `cancelled`, or `gone` when its job was removed. */

@@ -54,6 +54,46 @@ describe('one slot', () => {
     expect(claim(over, 0).verdict).toMatchObject({ kind: 'skip', reason: 'duplicate' });
   });
 
+  it('runs when a newer one was claimed before it, and then no more', () => {
+    const newer = claim(fresh(), 3);
+    const over = endRun(newer.record, { slot: slotAt(3), id: tickJobId('x', slotAt(3)) }, 'done', slotAt(3));
+    const older = claim(over, 1, { lateMs: 2 * minute });
+    expect(older.verdict.kind).toBe('run');
+    expect(older.record).toMatchObject({ slot: slotAt(3), open: [{ slot: slotAt(1) }] });
+    const both = endRun(older.record, { slot: slotAt(1), id: tickJobId('x', slotAt(1)) }, 'done', slotAt(4));
+    expect(both.last).toMatchObject({ slot: slotAt(3) });
+    for (const index of [1, 3]) expect(claim(both, index).verdict).toMatchObject({ reason: 'duplicate' });
+    expect(claim(both, 2).verdict.kind).toBe('run');
+    expect(claim(both, 4).verdict.kind).toBe('run');
+  });
+
+  it('is decided as any other when it comes late: by overlap, pause and lateness, and never instead of a newer one', () => {
+    const running = claim(fresh(), 3).record;
+    expect(claim(running, 1).verdict).toMatchObject({ kind: 'skip', reason: 'overlap' });
+    const waits = claim({ ...running, declared: declared({ overlap: 'queue' }) }, 1);
+    expect(waits.verdict).toMatchObject({ kind: 'wait', behind: 1 });
+    const replacing = claim({ ...running, declared: declared({ overlap: 'replace' }) }, 1);
+    expect(replacing.verdict).toMatchObject({ kind: 'skip', reason: 'overlap' });
+    expect(claim(running, 1, { isPaused: true }).verdict).toMatchObject({ reason: 'paused' });
+    const late = claim({ ...running, declared: declared({ missed: 'skip' }) }, 1, { lateMs: 2 * minute });
+    expect(late.verdict).toMatchObject({ reason: 'late' });
+    expect(late.record.slot).toBe(slotAt(3));
+    expect(claim(late.record, 1).verdict).toMatchObject({ reason: 'duplicate' });
+  });
+
+  it('is taken for decided before the memory of decided ones begins', () => {
+    const before: ScheduleRecord = { ...fresh(), slot: slotAt(5) };
+    expect(claim(before, 4).verdict).toMatchObject({ reason: 'duplicate' });
+    const { record } = claim(before, 7);
+    expect(claim(record, 5, { dead: [slotAt(7)] }).verdict).toMatchObject({ reason: 'duplicate' });
+    expect(claim(record, 6, { dead: [slotAt(7)] }).verdict.kind).toBe('run');
+    let many = fresh();
+    for (let index = 1; index <= 300; index += 2) many = claim(many, index, { dead: [slotAt(index - 2)] }).record;
+    expect(claim(many, 2, { dead: [slotAt(299)] }).verdict).toMatchObject({ reason: 'duplicate' });
+    expect(claim(many, 298, { dead: [slotAt(299)] }).verdict.kind).toBe('run');
+    expect(JSON.stringify(many).length).toBeLessThan(1_500);
+  });
+
   it('runs for one of two jobs', () => {
     const { record } = claim(fresh(), 1);
     expect(claim(record, 1, { id: slotJobId('x', slotAt(1)) }).verdict).toMatchObject({ reason: 'duplicate' });
@@ -129,6 +169,28 @@ describe('a tick while the one before runs', () => {
     const { verdict } = claim(record, 2);
     expect(verdict).toMatchObject({ kind: 'wait', cancel: [{ slot: slotAt(1) }] });
   });
+});
+
+it('in whatever order ticks are claimed, each runs once', () => {
+  const orders = fc.shuffledSubarray(
+    Array.from({ length: 20 }, (_, at) => at + 1),
+    { minLength: 20 },
+  );
+  fc.assert(
+    fc.property(orders, fc.array(fc.integer({ min: 1, max: 20 })), (order, again) => {
+      let record = fresh();
+      const runs: number[] = [];
+      for (const index of [...order, ...again]) {
+        const { verdict, record: after } = claim(record, index, { dead: [...Array(21).keys()].map(slotAt) });
+        record = after;
+        if (verdict.kind !== 'run') continue;
+        runs.push(index);
+        record = endRun(record, { slot: slotAt(index), id: tickJobId('x', slotAt(index)) }, 'done', slotAt(21));
+      }
+      expect(runs).toEqual(order);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 it('whatever comes, runs no slot twice, never two at once, and with queue none of them never', () => {

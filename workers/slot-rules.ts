@@ -40,18 +40,40 @@ export type TickVerdict = (
 /** Runs of one schedule that may stand in line, the running one included. */
 export const mostOpen = 100;
 
+/** Slots that are remembered; ticks are claimed out of order when a worker dies, not dozens of them later. */
+const mostDecided = 32;
+
+/** Whether the slot was decided, as far as anybody remembers. */
+function wasDecided({ slot, decided = [], decidedFrom = slot }: ScheduleRecord, asked: number): boolean {
+  if (slot === undefined || decidedFrom === undefined || asked > slot) return false;
+  return asked <= decidedFrom || decided.includes(asked);
+}
+
+/** The record with these slots decided. */
+function decide(record: ScheduleRecord, slots: readonly number[]): ScheduleRecord {
+  const { slot, decided = [], declared } = record;
+  // A record that is new begins with its rule: earlier ticks are not owed.
+  const from = record.decidedFrom ?? slot ?? declared?.since ?? Math.min(...slots) - 1;
+  const all = [...decided, ...slots].filter((one) => one > from).toSorted((a, b) => a - b);
+  const kept = all.slice(-mostDecided);
+  const forgotten = all.at(-mostDecided - 1);
+  return { ...record, slot: Math.max(slot ?? 0, ...slots), decided: kept, decidedFrom: forgotten ?? from };
+}
+
 export function decideTick(record: ScheduleRecord, tick: Tick): TickVerdict {
   const [front] = record.open;
   const own = record.open.find(({ slot }) => slot === tick.slot);
   if (own !== undefined) return front === undefined ? { kind: 'run' } : decideAgain(own, front, tick, record);
-  if (record.slot !== undefined && tick.slot <= record.slot) return { kind: 'skip', reason: 'duplicate' };
+  if (wasDecided(record, tick.slot)) return { kind: 'skip', reason: 'duplicate' };
   const declared = record.declared;
   if (declared === null) return skip(record, tick, 'removed');
   if (tick.isPaused) return skip(record, tick, 'paused');
   if (declared?.missed === 'skip' && tick.now - tick.slot > lateAfterMs) return skip(record, tick, 'late');
   if (front !== undefined && front.id !== tick.aliveId) return { kind: 'look', front };
   const overlap = declared?.overlap ?? 'skip';
-  if (front !== undefined && (overlap === 'skip' || record.open.length >= mostOpen))
+  // A newer run is not replaced by an older tick.
+  const isReplaced = overlap === 'replace' && tick.slot < (record.slot ?? 0);
+  if (front !== undefined && (overlap === 'skip' || isReplaced || record.open.length >= mostOpen))
     return skip(record, tick, 'overlap');
   return putInLine(record, tick, overlap === 'replace' ? record.open : []);
 }
@@ -67,8 +89,9 @@ function decideAgain(own: OpenRun, front: OpenRun, tick: Tick, record: ScheduleR
 }
 
 function skip(record: ScheduleRecord, tick: Tick, reason: SkipReason): TickVerdict {
-  const skipped = { slot: tick.slot, reason, at: tick.now };
-  return { kind: 'skip', reason, write: { ...record, slot: tick.slot, skipped } };
+  const isNewest = record.skipped === undefined || record.skipped.slot <= tick.slot;
+  const skipped = isNewest ? { slot: tick.slot, reason, at: tick.now } : record.skipped;
+  return { kind: 'skip', reason, write: { ...decide(record, [tick.slot]), skipped } };
 }
 
 /** With `missed: 'all'` together with every tick that nobody came for since the newest decided one. */
@@ -82,7 +105,13 @@ function putInLine(record: ScheduleRecord, tick: Tick, cancel: readonly OpenRun[
   const fresh = [...store, own].toSorted((a, b) => a.slot - b.slot);
   const open = [...record.open, ...fresh];
   const more = {
-    write: { ...record, slot: Math.max(...fresh.map(({ slot }) => slot)), open },
+    write: {
+      ...decide(
+        record,
+        fresh.map(({ slot }) => slot),
+      ),
+      open,
+    },
     ...(cancel.length === 0 ? {} : { cancel }),
     ...(store.length === 0 ? {} : { store }),
     ...(missed.length > store.length ? { isTooLong: true } : {}),

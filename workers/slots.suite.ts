@@ -113,6 +113,16 @@ export function slotTests(name: string, open: (first?: Backend) => Promise<Backe
       expect(await record()).toMatchObject({ slot, open: [], last: { slot, outcome: 'done' } });
     });
 
+    test('a tick that is claimed after a newer one runs all the same, once', async () => {
+      await declare({}, slot - 1_000);
+      await ended(await add(slot + 1_000));
+      expect(await record()).toMatchObject({ slot: slot + 1_000, open: [] });
+      expect((await ended(await add(slot))).returnvalue).toMatchObject({ fence: 1 });
+      expect((await ended(await add(slot, {}, slotJobId(type, slot)))).returnvalue).toEqual({ $skipped: 'duplicate' });
+      expect([await starts(slot), await starts(slot + 1_000)]).toEqual([1, 1]);
+      expect(await record()).toMatchObject({ slot: slot + 1_000, last: { slot: slot + 1_000 } });
+    });
+
     test('skip: a tick during the run before does not run; the next one does', async () => {
       await declare({});
       const first = await add(slot, { ms: 800 });
