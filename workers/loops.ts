@@ -12,6 +12,7 @@ import {
   quietEntries,
   type ReviveParts,
   reasonOf,
+  retireEntry,
   runEntry,
   silenceOf,
   watchLoops,
@@ -20,6 +21,8 @@ import {
 export interface Loops {
   /** Opens it; it claims when the others do. */
   add(loop: Loop): void;
+  /** No further claim of this queue; what runs goes on, over a connection that is closed after it. */
+  remove(name: string): void;
   /** Starts, pauses or resumes all of them. What runs goes on. */
   setClaiming(isClaiming: boolean): void;
   /** Which loop has free slots and got no answer from a store that answers others, for its block time + 15 s; undefined when none. */
@@ -56,6 +59,12 @@ export function createLoops(parts: ReviveParts): Loops {
       const entry = openEntry(loop);
       state.entries.push(entry);
       if (state.isClaiming) runEntry(entry, parts);
+    },
+    remove(name) {
+      for (const entry of state.entries.filter(({ loop }) => loop.name === name)) {
+        state.entries.splice(state.entries.indexOf(entry), 1);
+        retireEntry(entry, state, parts);
+      }
     },
     setClaiming(next) {
       if (next === state.isClaiming || isStopped) return;

@@ -8,7 +8,7 @@ import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { Documents } from '../runtime/documents.ts';
 import type { Log } from '../runtime/log.ts';
-import type { Metrics } from '../runtime/metrics.ts';
+import type { CircuitSample, Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import type { SecretBox } from '../runtime/secret-box.ts';
 import type { Ended } from './attempt.ts';
@@ -50,8 +50,10 @@ export interface FleetOptions {
   readonly queues?: readonly string[];
   /** This release, for the list of workers. Default `0.0.0`. */
   readonly version?: string;
-  /** How often types that cannot run here are looked at again. Default 60,000. */
+  /** How often types that cannot run here, and the programs of the others, are looked at again. Default 60,000. */
   readonly recheckMs?: number;
+  /** How long past its longest wait a claim loop may be without an answer. Default 15,000. */
+  readonly silenceMs?: number;
 }
 
 export interface Fleet {
@@ -109,6 +111,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   });
   const loops = createLoops({
     held: state.held,
+    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
     ping: () => backend.ping(),
     onError: (queue, error) => log.error({ queue, err: error }, 'a claim loop failed'),
     onRebuilt: (reason) => log.error({ reason }, 'claim loop rebuilt'),
@@ -125,7 +128,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     await guards.close();
     throw error;
   });
-  options.metrics.watch({ workers: () => loops.samples(), circuits: () => breakers.samples() });
+  options.metrics.watch({ workers: () => loops.samples(), circuits: () => breakers.samples().filter(isLabelled) });
   const { clock, problem } = guards;
   const heartbeat = startHeartbeat({
     records: backend.records,
@@ -157,6 +160,11 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
       add(opened, served);
       log.info({ job: served.job.name }, 'job type available now');
     },
+    onLost: ({ job }, reason) => {
+      loops.remove(job.name);
+      heartbeat.beat();
+      log.error({ job: job.name, reason }, 'job type no longer available here; what is queued waits');
+    },
     onError: (job, error) =>
       log.warn({ job: job.name, err: error }, 'job type not opened; looked at again in a minute'),
     ...(options.recheckMs === undefined ? {} : { everyMs: options.recheckMs }),
@@ -185,6 +193,9 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     },
   };
 }
+
+/** Hosts of webhooks and feeds are without number: of them only those that are in trouble become labels of a metric. */
+const isLabelled = ({ name, state }: CircuitSample): boolean => state > 0 || /^[a-z-]+$/.test(name);
 
 /** Their changes are told to the fleet at once, and in the log. */
 function openBreakers(log: Log, state: Pick<FleetState, 'changed'>): Breakers {

@@ -64,6 +64,16 @@ it('a type that lacked a program and a secret is served once both are there, wit
     program = undefined;
     await vi.waitFor(async () => expect((await client.status(id))?.result).toBe('from a file'), 10_000);
     expect([fleet.serves, fleet.unavailable.size, fleet.ready()]).toEqual([['lacking'], 0, undefined]);
+    // Uninstalled while the worker runs: what is queued waits instead of failing, until it is back.
+    program = 'ffmpeg is gone';
+    await vi.waitFor(() => expect(fleet.unavailable.get('lacking')).toBe(program), 10_000);
+    expect([fleet.serves, fleet.ready()]).toEqual([[], expect.stringContaining('ffmpeg is gone')]);
+    const { id: waiting } = await client.enqueue(job, {});
+    // The last claim of the loop may meet it, and gives it back: nothing is held against the job.
+    await vi.waitFor(async () => expect(await client.status(waiting)).toMatchObject({ attempt: 0 }), 10_000);
+    program = undefined;
+    await vi.waitFor(async () => expect((await client.status(waiting))?.status).toBe('completed'), 10_000);
+    expect(await client.status(waiting)).toMatchObject({ attempt: 1, interruptions: 0 });
   } finally {
     await fleet.stop(2_000);
   }

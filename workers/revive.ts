@@ -139,11 +139,16 @@ export function quietEntries(state: LoopsState, parts: ReviveParts): Entry[] {
   return state.entries.filter((entry) => overdueMs(entry, state, parts.held) > silenceOf(parts) / 2);
 }
 
-function rebuild(entry: Entry, state: LoopsState, parts: ReviveParts): void {
+/** It claims no more, and is closed when what it had claimed has ended. */
+export function retireEntry(entry: Entry, state: LoopsState, parts: ReviveParts): void {
   const old = entry.current;
   entry.retire();
   old.worker.pause(true).catch((error: unknown) => parts.onError(entry.loop.name, error));
   state.retired = [...state.retired, { opened: old, held: heldOf(entry.loop.name, parts.held) }];
+}
+
+function rebuild(entry: Entry, state: LoopsState, parts: ReviveParts): void {
+  retireEntry(entry, state, parts);
   Object.assign(entry, generation(entry.loop), { rebuiltAt: performance.now() });
   runEntry(entry, parts);
 }

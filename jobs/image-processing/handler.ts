@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineHandler } from '../define.ts';
+import { sharpMissing } from './installed.ts';
 import job from './job.ts';
 
 export default defineHandler(job, {
@@ -9,6 +10,7 @@ export default defineHandler(job, {
       .default('on')
       .describe('off: image-processing refuses SVG (BAD_SOURCE) instead of drawing it'),
   }),
+  missing: async () => sharpMissing(),
   // libvips is mapped by the children that decode, never by the worker that asks what this type needs.
   load: () => import('./make.ts'),
   open: async ({ IMAGE_SVG }) => {

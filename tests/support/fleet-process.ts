@@ -1,8 +1,11 @@
 /**
  * A worker process over the test jobs, as `jobfleet worker` is one over the real ones; tests/support/compiled.ts says how it is run.
+ * DEAF=on: its claims never return, as over connections that are gone without a word; it then looks every second.
  * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how; JOBS=real runs the product's own jobs. Prints `ready` when it claims, its log otherwise.
  */
+import type { Backend } from '../../backends/backend.ts';
 import { openBackend } from '../../backends/open.ts';
+import { exitWhenStuck } from '../../cli/stuck.ts';
 import { loadRegistry } from '../../jobs/registry.ts';
 import { createClient } from '../../producers/client.ts';
 import { parseEnv } from '../../runtime/env.ts';
@@ -25,9 +28,11 @@ const registry = await loadRegistry(
 );
 const client = createClient({ backend, registry });
 export const metrics = createMetrics();
+const isDeaf = process.env['DEAF'] === 'on';
 export const fleet = await startWorkers({
   registry,
-  backend,
+  backend: isDeaf ? deafened(backend) : backend,
+  ...(isDeaf ? { silenceMs: 1_000 } : {}),
   client,
   objects,
   log,
@@ -45,9 +50,22 @@ shutdown.add({
 });
 shutdown.add({ name: 'close store', deadlineMs: 5_000, run: () => backend.close() });
 shutdown.listen();
+exitWhenStuck(fleet, shutdown);
 process.stdout.write('ready\n');
 // PRODUCE=n: also a producer, which says which jobs were accepted.
 for (let left = Number(process.env['PRODUCE'] ?? 0); left > 0; left -= 1) {
   const { id } = await client.enqueue(acting, { act: 'effect' });
   process.stdout.write(`accepted ${id}\n`);
+}
+
+function deafened(store: Backend): Backend {
+  const never = new Promise<never>(() => undefined);
+  return {
+    ...store,
+    worker(...parts) {
+      const made = store.worker(...parts);
+      Object.assign(made.worker.getBackend(), { moveToActive: () => never, waitForJob: () => never });
+      return made;
+    },
+  };
 }
