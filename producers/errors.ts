@@ -34,6 +34,11 @@ export const producerCodes = {
     title: 'Too large',
     help: 'At most 256 KiB; upload large inputs with POST /v1/uploads. The client library takes 10 MiB with STORAGE_URL.',
   },
+  TYPE_UNAVAILABLE: {
+    status: 503,
+    title: 'Job type unavailable',
+    help: 'No worker of the fleet can run the type now; `detail` says what is missing. Nothing was stored.',
+  },
   UNAUTHENTICATED: { status: 401, title: 'Unauthenticated', help: 'Send "Authorization: Bearer <key>".' },
   UNAVAILABLE: {
     status: 503,

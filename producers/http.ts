@@ -15,6 +15,7 @@ import type { Keys } from './keys.ts';
 import { credentialOf, nobody, refuseOddRequests } from './login.ts';
 import { openApiDocument } from './openapi.ts';
 import { fieldScopes, refuseUnscoped } from './field-scopes.ts';
+import { refuseUnavailable } from './type-availability.ts';
 import { readBodiesStrictly } from './read-body.ts';
 import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
@@ -148,10 +149,15 @@ async function addRateLimit(app: FastifyInstance, options: ApiOptions): Promise<
   });
 }
 
+/** Where jobs are added by the name of their type. */
+const addingPaths = new Set(['/v1/jobs', '/v1/jobs/batch', '/v1/flows']);
+
 function addRoute(app: FastifyInstance, route: Route, options: ApiOptions): void {
+  const refuse = refuseUnavailable(options.backend, options.registry);
   const known = fieldScopes(options.registry);
-  const handle: Route['handle'] = (call) => {
+  const handle: Route['handle'] = async (call) => {
     if (route.scope !== 'none') refuseUnscoped(known, options.registry, call.body, call.credential);
+    if (route.method === 'POST' && addingPaths.has(route.path)) await refuse(call.body);
     return route.handle(call);
   };
   const credentials = new WeakMap<FastifyRequest, Awaited<ReturnType<typeof credentialOf>>>();

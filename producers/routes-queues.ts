@@ -4,10 +4,10 @@ import type { Backend } from '../backends/backend.ts';
 import { createPauses } from '../backends/pauses.ts';
 import { readTunings } from '../backends/tunings.ts';
 import type { Registry } from '../jobs/registry.ts';
-import { readJson } from './job-status.ts';
 import { jsonSchema } from './json-schema.ts';
 import { defineRoute, noBody, nothing, type Route } from './route.ts';
 import { describePause, pausedAnswer, pauseRoutes } from './routes-pauses.ts';
+import { unavailableTypes } from './type-availability.ts';
 
 export interface QueueRouteParts {
   readonly backend: Backend;
@@ -27,25 +27,11 @@ const typesAnswer = z.object({
     }),
   ),
 });
-const missingNote = z.object({ reason: z.string() });
 
 /** Jobs by state, prioritized ones among the waiting. */
 async function queueCounts(backend: Backend, queue: string): Promise<Record<string, number>> {
   const { prioritized = 0, waiting = 0, ...rest } = await backend.queue(queue).getJobCounts(...states);
   return { waiting: waiting + prioritized, ...rest };
-}
-
-/** Why no worker of the fleet can run a type, by type; workers renew these records every 20 s. */
-async function unavailableTypes(backend: Backend, types: readonly string[]): Promise<Map<string, string>> {
-  const found = await backend.records.get(types.flatMap((type) => [`type-ok:${type}`, `type-missing:${type}`]));
-  const reasons = new Map<string, string>();
-  for (const [index, type] of types.entries()) {
-    const missing = found[index * 2 + 1];
-    if (found[index * 2] !== undefined || missing === undefined) continue;
-    const note = missingNote.safeParse(readJson(missing.value));
-    reasons.set(type, note.success ? note.data.reason : 'no worker can run it');
-  }
-  return reasons;
 }
 
 export function queueRoutes(parts: QueueRouteParts): Route[] {

@@ -206,7 +206,7 @@ function checkTogether(documents: readonly CheckedDocument[]): void {
 }
 
 /** Kept for every tenant whatever job types there are: the cache of aggregation results. */
-export const ownCollections: Collections = { cache: { ttlMs: 24 * 3_600_000 } };
+const ownCollections: Collections = { cache: { ttlMs: 24 * 3_600_000 } };
 
 /**
  * All that job types declare, in one. Several may declare the same collection: their indexes add up, and the one that

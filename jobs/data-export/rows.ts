@@ -8,7 +8,7 @@ import type job from './job.ts';
 type Wanted = Pick<Payload<typeof job>, 'collection' | 'columns' | 'filter' | 'format' | 'unmasked'>;
 
 const pageRows = 1_000;
-export const maxRows = { csv: 5_000_000, json: 5_000_000, jsonl: 5_000_000, pdf: 5_000, xlsx: 100_000 } as const;
+const maxRows = { csv: 5_000_000, json: 5_000_000, jsonl: 5_000_000, pdf: 5_000, xlsx: 100_000 } as const;
 
 export interface Rows {
   readonly columns: readonly Column[];
