@@ -18,8 +18,8 @@ import { watchSafety } from '../backends/safety.ts';
 import { BackendError } from '../backends/unreachable.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import { type Client, createClient } from '../producers/client.ts';
-import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import { createSignedLinks, localSigningKey } from '../producers/signed-links.ts';
+import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import type { commonEnv } from '../runtime/env.ts';
 import { deleteExpiredExports } from '../runtime/expired-exports.ts';
 import { createLog, type Log } from '../runtime/log.ts';
@@ -95,7 +95,11 @@ export async function openParts(
     instance,
     chores: [
       ...backend.chores,
-      { name: 'expired exports', everyMs: 6 * 3_600_000, run: async (signal) => void (await deleteExpiredExports(objects, signal)) },
+      {
+        name: 'expired exports',
+        everyMs: 6 * 3_600_000,
+        run: async (signal) => void (await deleteExpiredExports(objects, signal)),
+      },
       { name: 'expired documents', everyMs: 60_000, run: async (signal) => void (await documents?.sweep(signal)) },
       payloadSweep({ backend, objects, queues }),
       reviewSweep({ backend, objects }),

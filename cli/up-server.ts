@@ -46,7 +46,10 @@ export async function startAll(options: UpServerOptions): Promise<Running> {
     async () => inbox?.close(),
     async () => {
       const handlerEnv = { ...process.env, ...(inbox === undefined ? {} : { SMTP_URL: inbox.smtpUrl }) };
-      const linkTo = await linksTo({ ...env, SIGNING_KEY: env.SIGNING_KEY ?? options.secrets.signingKey }, parts.dataDir);
+      const linkTo = await linksTo(
+        { ...env, SIGNING_KEY: env.SIGNING_KEY ?? options.secrets.signingKey },
+        parts.dataDir,
+      );
       const starting = startWorkers({ ...parts, env, handlerEnv, version: version(), linkTo });
       // The routes are made while the workers wait for their lease thread and for the store.
       let fleet: Fleet | undefined;
