@@ -136,6 +136,8 @@ describe('a circuit breaker', () => {
 
   test('that was closed for long is forgotten, an open one never', async () => {
     const breakers = createBreakers(exact);
+    for (let n = 0; n < 2_000; n += 1) await call(breakers, 'failed', `once-${n}`);
+    vi.advanceTimersByTime(31_000);
     await fail(breakers, 5, 'broken');
     for (let n = 0; n < 3_000; n += 1) await call(breakers, 'ok', `receiver-${n}`);
     expect(breakers.samples()).toHaveLength(100);

@@ -26,7 +26,7 @@ export interface Pass {
 export interface Breakers {
   /** Throws `DEPENDENCY_DOWN` (later) while the dependency may not be called. */
   enter(name: string): Pass;
-  /** Every circuit that is not closed, and those that are and had calls lately; at most 100, the open ones first. */
+  /** Circuits that were asked for lately, at most 100, the open ones first. */
   samples(): readonly CircuitSample[];
 }
 
@@ -81,7 +81,8 @@ class FailuresInWindow implements IBreaker {
   #at: number[] = [];
 
   get isQuiet(): boolean {
-    return this.#at.length === 0;
+    const oldest = performance.now() - windowMs;
+    return this.#at.every((at) => at <= oldest);
   }
   success(state: CircuitState): void {
     if (state === CircuitState.HalfOpen) this.#at = [];

@@ -178,7 +178,7 @@ export class OwnServices implements Services {
   }
 
   #openDocuments(): DocumentCalls {
-    const own = attemptDocuments(this.#parts.documents, this.#attempt.facts.tenant);
+    const own = attemptDocuments(this.#parts.documents, this.#attempt.facts.tenant, this.#parts.breakers);
     const late =
       <A extends readonly unknown[], T>(call: (...args: A) => Promise<T>) =>
       async (...args: A): Promise<T> => {
