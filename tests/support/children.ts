@@ -95,7 +95,10 @@ export function recordServices(own: Partial<Services> = {}): Recorded {
           heard.push(['objectPut', key, readFileSync(path, 'utf8'), contentType]);
           return { object: `object:${key}`, sizeBytes: 1 };
         },
-        children: async () => [],
+        children: async () => [
+          { id: 'x_1', type: 'x', state: 'completed', result: { n: 1 } },
+          { id: 'x_2', type: 'x', state: 'failed', code: 'BAD_SOURCE' },
+        ],
         objectHead: async (key) => {
           heard.push(['objectHead', key]);
           return undefined;

@@ -163,6 +163,10 @@ describe.each(levels)('a child at level %s', (level) => {
       stored: { object: 'object:out.txt', sizeBytes: 1 },
       head: 'absent',
       next: 'trouble_1',
+      children: [
+        { id: 'x_1', type: 'x', state: 'completed', result: { n: 1 } },
+        { id: 'x_2', type: 'x', state: 'failed', code: 'BAD_SOURCE' },
+      ],
     });
     expect(recorded.heard).toEqual([
       ['log', 'info', 'started', { text: 'hi' }],

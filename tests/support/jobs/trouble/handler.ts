@@ -54,7 +54,7 @@ const ways: Readonly<Record<string, (facts: Facts, ctx: JobContext) => unknown>>
     const stored = await ctx.objects.put('out.txt', join(ctx.folder, 'out.txt'), 'text/plain');
     const head = await ctx.objects.head('absent');
     const next = await ctx.enqueue(job, { how: 'work' }, { key: 'next' });
-    return { first, stored, head: head ?? 'absent', next: next.id };
+    return { first, stored, head: head ?? 'absent', next: next.id, children: await ctx.children() };
   },
   ask: async ({ text, count }, ctx) => {
     const body = text.repeat(count);
