@@ -36,6 +36,10 @@ describe('failureOf', () => {
 });
 
 describe('lastWords', () => {
+  it('leaves words with a slash alone', () => {
+    expect(lastWords('file:/tmp/a/in.bin: Input/output error')).toBe('the file: Input/output error');
+  });
+
   it('names the cause, not a path of this machine, and is short', () => {
     const said = lastWords(
       `[mov @ 0x55] moov atom not found\nfile:/tmp/secret/in: Invalid data found\n${'x'.repeat(9_000)}`,

@@ -43,8 +43,13 @@ export function lastWords(stderr: string): string {
   const line = lines.find((text) => badSource.test(text) || overLimit.test(text)) ?? lines.at(-1) ?? 'no message';
   return line
     .replace(/^(\[[^\]]*\] )+/, '')
-    .replace(/(file:)?\/[^\s':]+/g, 'the file')
+    .replace(/(?<![\w/])(file:)?\/[^\s':]+/g, 'the file')
     .slice(0, 300);
+}
+
+/** Whether the program says that reading or writing failed, which a demuxer also says of a file that breaks off. */
+export function isReadTrouble(stderr: string): boolean {
+  return /Input\/output error/.test(stderr);
 }
 
 /** LIMIT_EXCEEDED when the messages say that something is over a limit we set; undefined otherwise. */

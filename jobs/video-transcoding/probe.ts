@@ -3,10 +3,13 @@
  * may print. Refuses what is no media, what names other files, and what is over the limits.
  */
 import { type ExecFileException, execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { giveUp, retry } from '../errors.ts';
-import { failureOf, refusalOf } from './failure.ts';
+import { failureOf, isReadTrouble, refusalOf } from './failure.ts';
 import { displaySize, type Rate, type Size } from './ladder.ts';
 
 /** Options that stand before every input, of ffprobe and ffmpeg alike: what may be opened and how large it may be. */
@@ -108,10 +111,23 @@ export async function ffprobe(
       const refused = refusalOf('ffprobe', stderr);
       if (options.signal.aborted) reject(options.signal.reason);
       else if (refused !== undefined) reject(refused);
+      else if (error !== null && isReadTrouble(stderr))
+        readWhole(path, options.signal).then(() => reject(brokenOff()), reject);
       else if (error !== null) reject(probeFailure(error, stderr));
       else resolve(JSON.parse(stdout));
     });
   });
+}
+
+/** To a demuxer the end of a file that should go on is a failed read. */
+function brokenOff(): Error {
+  return giveUp('BAD_SOURCE', 'ffprobe cannot read on, although every byte of the file can be read: it breaks off');
+}
+
+/** Rejects where the disk is to blame. */
+async function readWhole(path: string, signal: AbortSignal): Promise<void> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  await pipeline(createReadStream(path), nowhere, { signal });
 }
 
 function probeFailure(error: ExecFileException, stderr: string): Error {
