@@ -13,11 +13,11 @@ export type DocumentCalls = Omit<JobDocuments, 'stream'>;
 export const documentsMissing =
   'MONGODB_URL is missing: documents are kept by MongoDB when the queue is on Redis. Set it for every API and worker.';
 
-/** `documents` undefined: every call is `DOCUMENTS_MISSING`. A store that does not answer is left alone by its circuit breaker. */
+/** `documents` undefined: every call is `DOCUMENTS_MISSING`. A store that does not answer is left alone by its circuit breaker, where there are breakers. */
 export function attemptDocuments(
   documents: Documents | undefined,
   tenant: string,
-  breakers: Pick<Breakers, 'enter'>,
+  breakers?: Pick<Breakers, 'enter'>,
 ): DocumentCalls {
   if (documents === undefined) {
     const refuse = async (): Promise<never> => {
@@ -58,15 +58,15 @@ function shaperOf(
   };
 }
 
-async function counted<T>(work: () => Promise<T>, breakers: Pick<Breakers, 'enter'>): Promise<T> {
-  const pass = breakers.enter('documents');
+async function counted<T>(work: () => Promise<T>, breakers: Pick<Breakers, 'enter'> | undefined): Promise<T> {
+  const pass = breakers?.enter('documents');
   try {
     const answer = await work();
-    pass.leave('ok');
+    pass?.leave('ok');
     return answer;
   } catch (error) {
     // What is refused, or too slow for its time, says nothing against the store.
-    pass.leave(error instanceof DocumentError && error.code === 'NETWORK' ? 'failed' : 'unknown');
+    pass?.leave(error instanceof DocumentError && error.code === 'NETWORK' ? 'failed' : 'unknown');
     if (!(error instanceof DocumentError)) throw error;
     throw asJobError(error);
   }
