@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { KeptMatch } from '../jobs/cricket/match.ts';
 import { keptMatch } from '../jobs/cricket/match.ts';
 import { oversText } from '../jobs/cricket/overs.ts';
+import { type FreshStore, storeChoices } from './support/fresh-stores.ts';
 import { testResultFiles } from './support/test-results.ts';
 import { openWholeFleet, type WholeFleet } from './support/whole-fleet.ts';
 import { makeZip } from './support/zip.ts';
@@ -19,14 +20,7 @@ const folder = join(data, 'cricket');
 const isHere = existsSync(join(folder, 'expected.json'));
 const types = ['match-aggregation', 'ranking-update', 'stats-calculation'];
 
-const { TEST_POSTGRES_URL: postgres, TEST_REDIS_URL: redis, MONGODB_URL: mongo } = process.env;
-const stores: { name: string; queueUrl: string; mongoUrl?: string }[] = [
-  { name: 'the embedded store', queueUrl: 'embedded:memory' },
-  ...(postgres === undefined ? [] : [{ name: 'PostgreSQL', queueUrl: postgres }]),
-  ...(redis === undefined || mongo === undefined
-    ? []
-    : [{ name: 'Redis and MongoDB', queueUrl: redis, mongoUrl: mongo }]),
-];
+const stores = storeChoices(5);
 
 const expectedSchema = z.object({
   'ipl-2024.zip': z.object({
@@ -112,7 +106,8 @@ const tablesAnswer = z.object({
   ),
 });
 
-describe.skipIf(!isHere).each(stores)('the cricket folder on $name', ({ queueUrl, mongoUrl }) => {
+describe.skipIf(!isHere).each(stores)('the cricket folder on $name', ({ open }) => {
+  let store: FreshStore;
   let fleet: WholeFleet;
   const counts: { file: string; added: unknown; replaced: unknown; ignored: unknown; seconds: string }[] = [];
   const season = async (): Promise<KeptMatch[]> => {
@@ -143,16 +138,19 @@ describe.skipIf(!isHere).each(stores)('the cricket folder on $name', ({ queueUrl
   };
 
   beforeAll(async () => {
-    fleet = await openWholeFleet({ queueUrl, mongoUrl, queues: types });
+    store = await open();
+    fleet = await openWholeFleet({ queueUrl: store.queueUrl, mongoUrl: store.mongoUrl, queues: types });
   });
   afterAll(async () => {
     console.table(counts);
     await fleet.close();
+    await store.drop();
   });
 
   test('takes in every file', async () => {
-    for (const file of singles)
-      expect(await ingest(file, await readFile(join(folder, file)))).toEqual({ added: 1, replaced: 0, ignored: 0 });
+    const one = { added: 1, replaced: 0, ignored: 0 };
+    const taken = await Promise.all(singles.map(async (file) => ingest(file, await readFile(join(folder, file)))));
+    expect(taken).toEqual(singles.map(() => one));
     // One match of the season is among the single files.
     expect(await ingest('ipl-2024.zip', await readFile(join(folder, 'ipl-2024.zip')))).toEqual({
       added: 70,

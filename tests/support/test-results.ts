@@ -11,7 +11,8 @@ export function testResultFiles(text: string): Map<string, string> {
     const [, id = '', one = '', other = '', date = '', winner, , event = ''] = line.exec(row) ?? [];
     if (id === '') throw new Error(`expected a result, got ${row}`);
     const file = international('Test', { date, teams: [one, other], winner: winner ?? null, event });
-    files.set(`${id}.json`, JSON.stringify(file));
+    // One season of all: what follows a season of each year is not what these results are for.
+    files.set(`${id}.json`, JSON.stringify({ ...file, info: { ...Object(file['info']), season: 'all' } }));
   }
   return files;
 }

@@ -121,7 +121,7 @@ export async function openWholeFleet(options: {
           if (!['completed', 'failed'].includes(job.status)) throw new Error(`${job.id} is ${job.status}`);
           return job;
         },
-        { timeout: 60_000, interval: 20 },
+        { timeout: 60_000, interval: 100 },
       );
     },
     settled: (types) =>
@@ -142,7 +142,7 @@ export async function openWholeFleet(options: {
           }
           return counts;
         },
-        { timeout: 60_000, interval: 20 },
+        { timeout: 60_000, interval: 100 },
       ),
     async close() {
       await fleet.stop(10_000);
