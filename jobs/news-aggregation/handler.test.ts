@@ -380,6 +380,20 @@ describe('a server', () => {
   });
 });
 
+test.each([
+  { feedUrl: 'ftp://e.example/feed' },
+  { feedUrl: 'https://user:secret@e.example/feed' },
+  { feedUrl: `https://e.example/${'x'.repeat(2_100)}` },
+  { feedUrl: '/feed' },
+  { feedUrl: null },
+  { follow: true },
+  { feedUrl: 'https://e.example/feed', follow: 'yes' },
+])('a payload that is none is refused: %j', async (payload) => {
+  await using run = await runJob(handler, payload, { documents });
+  expect(run.outcome).toEqual({ state: 'dead', code: 'PAYLOAD_INVALID' });
+  expect(await all('feeds')).toEqual([]);
+});
+
 describe('the schedule', () => {
   const tick = (records = memoryRecords()) => runJob(handler, {}, { documents, records, id: 'news-aggregation_tick' });
   const change = async (more: object) => {

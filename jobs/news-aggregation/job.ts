@@ -6,6 +6,9 @@ const yearMs = 366 * 86_400_000;
 const feedUrl = z
   .url({ protocol: /^https?$/, error: 'expected https://… or http://…' })
   .max(2_048)
+  .refine((url) => !URL.canParse(url) || (new URL(url).username === '' && new URL(url).password === ''), {
+    error: 'expected an address without user and password, which would be stored and shown',
+  })
   .describe('The feed to fetch now. Without it: one job for each followed feed that is due.');
 const follow = z
   .boolean()
