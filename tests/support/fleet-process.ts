@@ -8,9 +8,11 @@ import { openBackend } from '../../backends/open.ts';
 import { exitWhenStuck } from '../../cli/stuck.ts';
 import { loadRegistry } from '../../jobs/registry.ts';
 import { createClient } from '../../producers/client.ts';
+import { mergeCollections } from '../../runtime/documents.ts';
 import { parseEnv } from '../../runtime/env.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createMetrics } from '../../runtime/metrics.ts';
+import { mongoPools, openDocuments } from '../../runtime/open-documents.ts';
 import { openObjectStore } from '../../runtime/open-object-store.ts';
 import { createShutdown } from '../../runtime/shutdown.ts';
 import { workersEnv } from '../../workers/env.ts';
@@ -26,6 +28,11 @@ const objects = await openObjectStore(process.env['STORAGE_URL'] ?? '', { baseDi
 const registry = await loadRegistry(
   process.env['JOBS'] === 'real' ? undefined : new URL('./fleet-jobs/', import.meta.url),
 );
+const documents = await openDocuments(mergeCollections([...registry.jobs.values()].map((job) => job.collections)), {
+  mongoUrl: process.env['MONGODB_URL'],
+  sql: backend.sql,
+  pool: mongoPools.worker,
+});
 const client = createClient({ backend, registry });
 export const metrics = createMetrics();
 const isDeaf = process.env['DEAF'] === 'on';
@@ -35,6 +42,7 @@ export const fleet = await startWorkers({
   ...(isDeaf ? { silenceMs: 1_000 } : {}),
   client,
   objects,
+  documents,
   log,
   metrics,
   env,
@@ -48,7 +56,14 @@ shutdown.add({
     await fleet.stop(env.SHUTDOWN_MS);
   },
 });
-shutdown.add({ name: 'close store', deadlineMs: 5_000, run: () => backend.close() });
+shutdown.add({
+  name: 'close store',
+  deadlineMs: 5_000,
+  run: async () => {
+    await documents?.close();
+    await backend.close();
+  },
+});
 shutdown.listen();
 exitWhenStuck(fleet, shutdown);
 process.stdout.write('ready\n');
