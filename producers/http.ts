@@ -10,12 +10,11 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Client } from './client.ts';
 import { ProducerError } from './errors.ts';
+import { fieldScopes, refuseUnscoped } from './field-scopes.ts';
 import { sendProblem } from './http-errors.ts';
 import type { Keys } from './keys.ts';
 import { credentialOf, nobody, refuseOddRequests } from './login.ts';
 import { openApiDocument } from './openapi.ts';
-import { fieldScopes, refuseUnscoped } from './field-scopes.ts';
-import { refuseUnavailable } from './type-availability.ts';
 import { readBodiesStrictly } from './read-body.ts';
 import { fastifyPath, notFound, type Route } from './route.ts';
 import { type DeadLetterRouteParts, deadLetterRoutes } from './routes-dead-letters.ts';
@@ -34,6 +33,7 @@ import { type TableRouteParts, tableRoutes } from './routes-tables.ts';
 import { tenantRoutes } from './routes-tenants.ts';
 import { uploadRoutes } from './routes-uploads.ts';
 import { workerRoutes } from './routes-workers.ts';
+import { refuseUnavailable } from './type-availability.ts';
 
 export interface ApiOptions
   extends EnqueueRouteParts,

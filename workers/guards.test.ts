@@ -87,10 +87,16 @@ describe('availability', () => {
     const both: Registry = {
       ...registry,
       jobs: new Map([keeping, using].map((one) => [one.name, one])),
-      handler: async (name) => handlersOf.find((handler) => handler.job.name === name) ?? Promise.reject(new Error(name)),
+      handler: async (name) =>
+        handlersOf.find((handler) => handler.job.name === name) ?? Promise.reject(new Error(name)),
     };
     const on = async (documents: string | undefined) =>
-      findAvailable(both, undefined, {}, { capabilities: { flows: true }, documents: async () => documents, key: false });
+      findAvailable(
+        both,
+        undefined,
+        {},
+        { capabilities: { flows: true }, documents: async () => documents, key: false },
+      );
     const without = await findAvailable(both, undefined, {});
     expect(without.served.map((one) => one.job.name)).toEqual(['using']);
     expect(without.unavailable.get('keeping')).toMatch(/^MONGODB_URL is missing: documents are kept by MongoDB when/);
