@@ -59,7 +59,7 @@ async function read(file: string, type: 'invoice' | 'receipt' | 'document', engi
   await using run = await runJob(
     handler,
     { file_id: 'object:t/-/input', document_type: type },
-    { inputs: { input: await readFile(join(folder, file)) }, env: { OCR_ENGINE: engine } },
+    { inputs: { input: await readFile(join(folder, file)) }, env: { OCR_ENGINE: engine, OCR_PAGE_SECONDS: '300' } },
   );
   // runJob has parsed it with the job's own schema.
   const output = run.outcome.state === 'done' ? (run.result as Output) : undefined;

@@ -11,16 +11,19 @@ import { asPnm, smallOf } from './picture.ts';
 
 const modes: Readonly<Record<PageMode, PSM>> = { 3: PSM.AUTO, 6: PSM.SINGLE_BLOCK };
 
-function dataFolder(language: 'eng' | 'osd', variant: string): string {
+/** Named one by one, so that tools see what is used. */
+function dataFolder(language: 'eng' | 'osd'): string {
   const require = createRequire(import.meta.url);
-  return join(dirname(require.resolve(`@tesseract.js-data/${language}/package.json`)), variant);
+  return language === 'osd'
+    ? join(dirname(require.resolve('@tesseract.js-data/osd/package.json')), '4.0.0')
+    : join(dirname(require.resolve('@tesseract.js-data/eng/package.json')), '4.0.0_best_int');
 }
 
 /** An engine that cannot start is the machine's trouble, not the document's. */
 async function start(language: 'eng' | 'osd'): Promise<Worker> {
   const isOsd = language === 'osd';
   return createWorker(language, isOsd ? OEM.TESSERACT_ONLY : OEM.LSTM_ONLY, {
-    langPath: dataFolder(language, isOsd ? '4.0.0' : '4.0.0_best_int'),
+    langPath: dataFolder(language),
     gzip: true,
     cacheMethod: 'none',
     ...(isOsd ? { legacyCore: true, legacyLang: true } : {}),

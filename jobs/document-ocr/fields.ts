@@ -3,7 +3,8 @@ import { checkSums } from './checks.ts';
 import type { DocumentType } from './confidence.ts';
 import type { Field, Found } from './document.ts';
 import { findItems } from './items.ts';
-import { findAddress, findCurrency, findDates, findNumber, findSeller, findTaxId } from './names.ts';
+import { findDates, findNumber } from './number-and-dates.ts';
+import { findAddress, findCurrency, findSeller, findTaxId } from './parties.ts';
 import { findTotals, type Row, rowsOf, type Totals } from './totals.ts';
 import { linesOf, type ReadPage } from './words.ts';
 

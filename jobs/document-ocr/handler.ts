@@ -22,7 +22,7 @@ export default defineHandler(job, {
       .number()
       .min(1)
       .max(300)
-      .default(60)
+      .default(120)
       .describe('A page that takes longer to read ends the job with LIMIT_EXCEEDED'),
     GEMINI_API_KEY: z
       .string()
