@@ -33,9 +33,7 @@ export default defineJob({
       ],
     },
   },
-  // Two at once of one ranking would do the same work twice.
-  limitKey: ({ format, method, asOf }) => (format === undefined ? undefined : `${format}/${method}/${asOf ?? 'now'}`),
-  policy: { timeoutMs: 600_000, concurrency: 2, perKey: { concurrency: 1 } },
+  policy: { timeoutMs: 600_000, concurrency: 2 },
   // Matches grow older by a year on 1 May, and ranks change without any play.
   schedule: { cron: '5 0 1 5 *', timeZone: 'UTC', payload: {} },
 });
