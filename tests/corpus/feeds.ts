@@ -5,7 +5,7 @@
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 
-export type Ending = 'BAD_SOURCE' | 'FORBIDDEN_TARGET' | 'LIMIT_EXCEEDED' | 'NETWORK' | 'done' | `HTTP_${number}`;
+type Ending = 'BAD_SOURCE' | 'FORBIDDEN_TARGET' | 'LIMIT_EXCEEDED' | 'NETWORK' | 'done' | `HTTP_${number}`;
 
 export interface FeedCase {
   readonly name: string;

@@ -3,9 +3,9 @@ import { crc32, deflateSync, gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import sharp, { type Sharp } from 'sharp';
 
-export type Ending = 'BAD_SOURCE' | 'FORBIDDEN_TARGET' | 'LIMIT_EXCEEDED' | 'PAYLOAD_INVALID' | 'done';
+type Ending = 'BAD_SOURCE' | 'FORBIDDEN_TARGET' | 'LIMIT_EXCEEDED' | 'PAYLOAD_INVALID' | 'done';
 
-export interface ImageCase {
+interface ImageCase {
   readonly name: string;
   /** What the job must end as; several where a random change decides. */
   readonly ends: readonly Ending[];

@@ -1,12 +1,12 @@
 /** Videos that nobody should send, and what must become of each: made by ffmpeg's own test sources, seeded, nothing taken from anywhere. */
 import * as fc from 'fast-check';
 
-export type Ending = 'BAD_SOURCE' | 'FORBIDDEN_TARGET' | 'LIMIT_EXCEEDED' | 'PAYLOAD_INVALID' | 'done';
+type Ending = 'BAD_SOURCE' | 'FORBIDDEN_TARGET' | 'LIMIT_EXCEEDED' | 'PAYLOAD_INVALID' | 'done';
 
 /** Makes `<name>` from `lavfi` sources with these options, and answers its bytes. Made once, however often it is asked for. */
 export type Make = (name: string, sources: readonly string[], options: string) => Promise<Buffer>;
 
-export interface VideoCase {
+interface VideoCase {
   readonly name: string;
   /** What the job must end as; several where a random change or a build of ffmpeg decides. */
   readonly ends: readonly Ending[];
