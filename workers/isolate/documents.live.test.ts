@@ -97,3 +97,12 @@ test('an export in a child is the one in process, and the child never held what 
   expect(file).not.toContain('person7@');
   expect(file.split('\r\n')).toHaveLength(3_002);
 });
+
+test.each(['pdf', 'xlsx'])('a child finds what it needs for %s: libraries and fonts', async (format) => {
+  await documents.of('fonts').put('rows', { _id: 'a', note: 'नमस्ते ₹ 5' });
+  const payload = { collection: 'rows', columns: [{ field: 'note' }], format };
+  await using run = await runJob(exportHandler, payload, { tenant: 'fonts', documents, pool });
+  expect(run.error).toBeUndefined();
+  expect(run.result).toMatchObject({ rows: 1 });
+  expect((await text(run)).slice(0, 2)).toBe({ pdf: '%P', xlsx: 'PK' }[format]);
+});
