@@ -140,15 +140,17 @@ async function findPage(
     const place = [...find.after.values.map(keyOf), find.after.id].map(add);
     where.push(`(${order.join(', ')}) ${find.descending ? '<' : '>'} (${place.join(', ')})`);
   }
-  const orderBy = order.map((expression) => `${expression}${find.descending ? ' DESC' : ''}`).join(', ');
+  const down = find.descending ? ' DESC' : '';
+  const keys = find.order.map((path, at) => `, ${keySql(path)} AS k${at}`).join('');
+  // By name: the outer query then sees that the rows come in order already.
+  const orderBy = [...find.order.keys()].map((at) => `k${at}${down}, `).join('') + `id${down}`;
   const rows = await sql.run<Row & { readonly found: number }>(
-    `WITH page AS MATERIALIZED (
-       SELECT id, version, body::text AS json, row_number() OVER (ORDER BY ${orderBy}) AS place
-         FROM ${tableOf(scope)} WHERE ${where.join(' AND ')} ORDER BY ${orderBy} LIMIT ${find.limit + 1})
-     SELECT id, version, json, found::int FROM (
-       SELECT *, count(*) OVER () AS found, sum(octet_length(json)) OVER (ORDER BY place) - octet_length(json) AS before
-         FROM page) sized
-      WHERE before < ${pageBytes} ORDER BY place LIMIT ${find.limit}`,
+    `SELECT id, version, json, found::int FROM (
+       SELECT *, count(*) OVER () AS found,
+              sum(octet_length(json)) OVER (ORDER BY ${orderBy} ROWS UNBOUNDED PRECEDING) - octet_length(json) AS before
+         FROM (SELECT id, version, body::text AS json${keys} FROM ${tableOf(scope)}
+                WHERE ${where.join(' AND ')} ORDER BY ${orderBy} LIMIT ${find.limit + 1}) page) sized
+      WHERE before < ${pageBytes} ORDER BY ${orderBy} LIMIT ${find.limit}`,
     values,
     { timeoutMs: queryLimits.pageMs, mayRepeat: true },
   );
