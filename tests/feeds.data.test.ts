@@ -173,10 +173,10 @@ describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
   });
 
   const urlOf = (file: string): string => `${receiver.url}/${file}`;
-  const fetchAll = async (files: readonly string[]): Promise<JobStatus[]> => {
+  const fetchAll = async (files: readonly string[], more: object = {}): Promise<JobStatus[]> => {
     const accepted = await stage.client.enqueueMany(
       newsAggregation,
-      files.map((file) => ({ payload: { feedUrl: urlOf(file) } })),
+      files.map((file) => ({ payload: { feedUrl: urlOf(file), ...more } })),
     );
     return vi.waitFor(
       async () => {
@@ -282,6 +282,20 @@ describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
       ['2015-04-30T06:57:00Z', 'exact'],
       ['2003-12-31T10:14:55Z', 'zone-assumed'],
     ]);
+  });
+
+  test('a feed that is followed and due is fetched by a job that the schedule adds', async () => {
+    const own = stage.documents.of('-');
+    const asked = () => receiver.received.filter(({ path }) => path === '/heise.atom').length;
+    const [followed] = await fetchAll(['heise.atom'], { follow: true });
+    expect(followed?.result).toMatchObject({ added: 0, unchanged: 15 });
+    const known = (await own.page('feeds', { limit: 1_000 })).items.find(({ url }) => url === urlOf('heise.atom'));
+    expect(known).toMatchObject({ isFollowed: true, isDisabled: false });
+    await own.put('feeds', { ...known, _id: String(known?._id), nextAt: '2026-01-01T00:00:00.000Z' });
+    const before = asked();
+    const { id } = await stage.client.enqueue(newsAggregation, {});
+    await vi.waitFor(async () => expect(await stage.client.status(id)).toMatchObject({ result: { feeds: 1 } }), 30_000);
+    await vi.waitFor(() => expect(asked()).toBe(before + 1), 30_000);
   });
 
   test.each(examples?.feed_identity.cases ?? [])('identity: $file $why', async ({ file, distinct, url, id }) => {
