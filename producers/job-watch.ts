@@ -10,7 +10,7 @@ import { type JobStatus, readStatus } from './job-status.ts';
 export type OnStatus = (status: JobStatus | undefined) => void;
 
 export interface JobWatch {
-  /** By the stored id. Told at once and after every change, at least every 15 s. Answers the way to stop. */
+  /** By the stored id. Told at once and after every change, at least every 5 s. Answers the way to stop. */
   watch(queue: string, id: string, onStatus: OnStatus, onError: (error: unknown) => void): () => void;
   /** Jobs that are watched now. */
   readonly size: () => number;
@@ -42,7 +42,8 @@ interface WatchedQueue {
   stop(): void;
 }
 
-export function createJobWatch(backend: Backend, lookEveryMs = 15_000): JobWatch {
+/** An event may be lost (PostgreSQL numbers events before they are committed, a reader may pass one): that costs `lookEveryMs`. */
+export function createJobWatch(backend: Backend, lookEveryMs = 5_000): JobWatch {
   const queues = new Map<string, WatchedQueue>();
   const open = (name: string): WatchedQueue => {
     const jobs = new Map<string, Watched>();
@@ -100,16 +101,17 @@ function watched(read: () => Promise<JobStatus | undefined>): Watched {
   let isLooking = false;
   let isWanted = false;
   const lookAll = async (): Promise<void> => {
-    while (isWanted && listeners.size > 0) {
-      isWanted = false;
-      try {
+    try {
+      while (isWanted && listeners.size > 0) {
+        isWanted = false;
         const status = await read();
         for (const onStatus of listeners.keys()) onStatus(status);
-      } catch (error) {
-        for (const onError of listeners.values()) onError(error);
       }
+    } catch (error) {
+      for (const onError of listeners.values()) onError(error);
+    } finally {
+      isLooking = false;
     }
-    isLooking = false;
   };
   return {
     listeners,
