@@ -34,6 +34,12 @@ test('relative links need something to be relative to', () => {
   expect(canonicalUrl('//other.example/p', 'https://example.com/rss')).toBe('https://other.example/p');
 });
 
+test('reads letters that are no ASCII however often it is asked', () => {
+  const read = new Set<string | undefined>();
+  for (let n = 0; n < 20_000; n += 1) read.add(canonicalUrl('https://bücher.example/é'));
+  expect([...read]).toEqual(['https://xn--bcher-kva.example/%C3%A9']);
+});
+
 test('of a canonical address is itself', () => {
   const part = fc.oneof(
     fc.webPath(),

@@ -13,12 +13,24 @@ const unreserved = /[A-Za-z0-9._~-]/;
 /** Longer addresses are no links that anybody follows. */
 const maxLength = 2_048;
 
+/**
+ * Undefined for what is no address. Not `URL.canParse`: on Node 20 it refuses letters such as "ü" once it has been called
+ * some thousand times.
+ */
+export function parseUrl(text: string, base?: string): URL | undefined {
+  try {
+    return new URL(text, base);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
 /** The web address that `link` means in a document at `base`: http or https, without password; undefined for any other. */
 export function webAddress(link: string | undefined, base: string | undefined): string | undefined {
   const text = link?.trim() ?? '';
-  if (text === '' || text.length > maxLength || !URL.canParse(text, base)) return undefined;
-  const url = new URL(text, base);
-  if (!/^https?:$/.test(url.protocol)) return undefined;
+  const url = text === '' || text.length > maxLength ? undefined : parseUrl(text, base);
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return undefined;
   url.username = '';
   url.password = '';
   return url.href.length > maxLength ? undefined : url.href;

@@ -1,5 +1,6 @@
 /** The four formats in one shape. What a parser leaves out stays undefined; nothing is cleaned or judged here. */
 import type { AtomFeed, JsonFeed, RdfFeed, RssFeed } from 'feedsmith';
+import { parseUrl } from './canonical-url.ts';
 import { noWishes, type Wishes } from './pace.ts';
 
 export interface FeedItem {
@@ -146,7 +147,7 @@ function alternate(
 
 /** `base` as seen from `outer`; what cannot be resolved changes nothing. */
 function within(outer: string, base: string | undefined): string {
-  return base !== undefined && URL.canParse(base, outer) ? new URL(base, outer).href : outer;
+  return (base === undefined ? undefined : parseUrl(base, outer)?.href) ?? outer;
 }
 
 /** Addresses are no names, and nobody who writes news asked us to spread them. */

@@ -45,8 +45,13 @@ export const forbidden = (what: string): JobError =>
 
 /** Throws `FORBIDDEN_TARGET` for what is no address. */
 export function parseAddress(address: string): URL {
-  if (!URL.canParse(address)) throw nothingHappened(forbidden(`"${address.slice(0, 80)}" is no address`));
-  return new URL(address);
+  // Not URL.canParse: on Node 20 it refuses letters such as "ü" once it has been called some thousand times.
+  try {
+    return new URL(address);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw nothingHappened(forbidden(`"${address.slice(0, 80)}" is no address`));
+  }
 }
 
 /** Where an answer points to, or undefined when it is no redirect. Its target is not judged yet. */
