@@ -58,8 +58,12 @@ export function parseAddress(address: string): URL {
 export function redirectOf(status: number, headers: Readonly<Record<string, string>>, from: URL): URL | undefined {
   const location = redirectStatuses.has(status) ? headers['location'] : undefined;
   if (location === undefined) return undefined;
-  if (!URL.canParse(location, from.href)) throw forbidden(`${from.host} redirects to "${location.slice(0, 80)}"`);
-  return new URL(location, from.href);
+  try {
+    return new URL(location, from.href);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw forbidden(`${from.host} redirects to "${location.slice(0, 80)}"`);
+  }
 }
 
 /** Throws `FORBIDDEN_TARGET`, or answers whether host and port are on the operator's list. */
