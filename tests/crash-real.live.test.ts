@@ -12,6 +12,7 @@ import { childrenOf } from './support/children.ts';
 import { clip, fastH264, tone } from './support/clips.ts';
 import { openStage, type Stage, type WorkerProcess } from './support/fleet.ts';
 import { decode, download, parseMaster, segmentSeconds } from './support/hls.ts';
+import { redisIfHere } from './support/redis-database.ts';
 import { openSmtpSink, type SmtpSink } from './support/smtp-sink.ts';
 
 // A killed worker's job waits for its lease, the next sweep and the start of a process.
@@ -19,14 +20,8 @@ vi.setConfig({ testTimeout: 120_000 });
 const leaseMs = '5000';
 const clipSeconds = 8;
 
-const stores = ['embedded', 'postgres', ...(process.env['TEST_REDIS_URL'] === undefined ? [] : [redis(12)])];
+const stores = ['embedded', 'postgres', ...redisIfHere('crash-real')];
 const missing = await ffmpegMissing();
-
-function redis(database: number): string {
-  const url = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1');
-  url.pathname = `/${database}`;
-  return url.href;
-}
 
 describe.each(stores)('a worker killed in the middle of real work, on %s', (store) => {
   let stage: Stage;

@@ -20,7 +20,7 @@ const folder = join(data, 'cricket');
 const isHere = existsSync(join(folder, 'expected.json'));
 const types = ['match-aggregation', 'ranking-update', 'stats-calculation'];
 
-const stores = storeChoices(5);
+const stores = storeChoices('cricket-fleet');
 
 const expectedSchema = z.object({
   'ipl-2024.zip': z.object({

@@ -8,8 +8,9 @@ import { loadRegistry } from '../jobs/registry.ts';
 import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
 import { openStage, type Stage } from './support/fleet.ts';
+import { redisDatabase } from './support/redis-database.ts';
 
-const redisUrl = process.env['TEST_REDIS_URL'];
+const redisUrl = redisDatabase('exports');
 const mongoUrl = process.env['MONGODB_URL'];
 const collections = mergeCollections([...(await loadRegistry()).jobs.values()].map((job) => job.collections));
 const hundredth = `"m100","'=1+1","'+** ******3210","100"`;
@@ -18,13 +19,6 @@ const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
-
-/** A database number that no other test uses. */
-function ownRedis(): string {
-  const url = new URL(redisUrl ?? 'redis://127.0.0.1');
-  url.pathname = '/5';
-  return url.href;
-}
 
 function ownMongo(): string {
   const url = new URL(mongoUrl ?? 'mongodb://127.0.0.1');
@@ -81,7 +75,7 @@ test('on the embedded store, which keeps the documents too', async () => {
 test.skipIf(redisUrl === undefined || mongoUrl === undefined)(
   'on Redis with documents in MongoDB; without them the type is grey and everything else runs',
   async () => {
-    const stage = await open(ownRedis());
+    const stage = await open(redisUrl ?? '');
     const without = await stage.start({ QUEUES: 'data-export,image-processing' });
     expect(without.output()).toContain(
       'MONGODB_URL is missing: documents are kept by MongoDB when the queue is on Redis',

@@ -26,6 +26,7 @@ import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
 import { workersEnv } from '../workers/env.ts';
 import { type Fleet, startWorkers } from '../workers/main.ts';
 import { openReceiver, type Receiver } from './support/receivers.ts';
+import { redisIfHere } from './support/redis-database.ts';
 
 const folder = resolve(process.env['TEST_DATA'] ?? '../shared/data');
 const isHere = existsSync(join(folder, 'manifest.json'));
@@ -144,14 +145,7 @@ async function openStage(store: string, host: string): Promise<Stage> {
   };
 }
 
-function redis(database: number): string {
-  const url = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1');
-  url.pathname = `/${database}`;
-  return url.href;
-}
-
-const hasServers = process.env['TEST_REDIS_URL'] !== undefined && process.env['MONGODB_URL'] !== undefined;
-const stores = ['embedded:memory', ...(hasServers ? [redis(14)] : [])];
+const stores = ['embedded:memory', ...(process.env['MONGODB_URL'] === undefined ? [] : redisIfHere('feeds'))];
 
 describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
   let receiver: Receiver;

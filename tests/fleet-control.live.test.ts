@@ -6,17 +6,12 @@ import { tune } from '../backends/tunings.ts';
 import { listWorkers } from '../backends/worker-list.ts';
 import { openStage, type Stage, type WorkerProcess } from './support/fleet.ts';
 import acting from './support/fleet-jobs/acting/job.ts';
+import { redisIfHere } from './support/redis-database.ts';
 
 vi.setConfig({ testTimeout: 150_000 });
 const patience = { timeout: 45_000, interval: 50 };
 
-const stores = ['embedded', 'postgres', ...(process.env['TEST_REDIS_URL'] === undefined ? [] : [redis(12)])];
-
-function redis(database: number): string {
-  const url = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1');
-  url.pathname = `/${database}`;
-  return url.href;
-}
+const stores = ['embedded', 'postgres', ...redisIfHere('fleet-control')];
 
 /** What a worker process says of itself; on a store of all tests others are listed beside it for a minute. */
 async function factsOf(stage: Stage, { child }: WorkerProcess) {

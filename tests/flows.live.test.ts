@@ -5,14 +5,14 @@ import { defineJob } from '../jobs/define.ts';
 import { createClient } from '../producers/client.ts';
 import { findAvailable } from '../workers/availability.ts';
 import { flowSuite } from './support/flows.suite.ts';
+import { redisDatabase } from './support/redis-database.ts';
 
-const { TEST_POSTGRES_URL: postgresUrl, TEST_REDIS_CLUSTER_URL: clusterUrl, TEST_REDIS_URL: redisUrl } = process.env;
+const { TEST_POSTGRES_URL: postgresUrl, TEST_REDIS_CLUSTER_URL: clusterUrl } = process.env;
+const redisUrl = redisDatabase('flows');
 const onError = () => undefined;
 
 describe.skipIf(redisUrl === undefined)('Redis of TEST_REDIS_URL', () => {
-  const url = new URL(redisUrl ?? 'redis://127.0.0.1');
-  url.pathname = '/8';
-  flowSuite('redis', () => openBackend(url.href, { onError }));
+  flowSuite('redis', () => openBackend(redisUrl ?? '', { onError }));
 });
 
 describe.skipIf(postgresUrl === undefined)('PostgreSQL of TEST_POSTGRES_URL', () => {

@@ -9,18 +9,13 @@ import { describe, expect, it, vi } from 'vitest';
 import videoTranscoding from '../jobs/video-transcoding/job.ts';
 import { openStage, type Stage, type WorkerProcess } from './support/fleet.ts';
 import { download } from './support/hls.ts';
+import { redisIfHere } from './support/redis-database.ts';
 import { expectedOf, namedBy, sizesOf, videoData, videoEntries } from './support/video-corpus.ts';
 
 vi.setConfig({ testTimeout: 400_000 });
 const everyMs = 5_000;
 const fleetSize = 3;
-const stores = ['postgres', ...(process.env['TEST_REDIS_URL'] === undefined ? [] : [redis(13)])];
-
-function redis(database: number): string {
-  const url = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1');
-  url.pathname = `/${database}`;
-  return url.href;
-}
+const stores = ['postgres', ...redisIfHere('killed-fleet')];
 
 /** Kills the workers in turn, each as often as the others, and puts a new one in the place of each. */
 async function killInTurn(stage: Stage, signal: AbortSignal): Promise<number> {

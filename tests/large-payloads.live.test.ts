@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { afterAll, describe } from 'vitest';
 import { openBackend } from '../backends/open.ts';
 import { largePayloads } from './support/large-payloads.suite.ts';
+import { redisDatabase } from './support/redis-database.ts';
 
-const { TEST_POSTGRES_URL: postgresUrl, TEST_REDIS_URL: redisUrl } = process.env;
+const { TEST_POSTGRES_URL: postgresUrl } = process.env;
+const redisUrl = redisDatabase('large-payloads');
 const onError = () => undefined;
 
 describe.skipIf(redisUrl === undefined)('Redis of TEST_REDIS_URL', () => {
-  const url = new URL(redisUrl ?? 'redis://127.0.0.1');
-  url.pathname = '/13';
-  largePayloads('redis', () => openBackend(url.href, { onError }));
+  largePayloads('redis', () => openBackend(redisUrl ?? '', { onError }));
 });
 
 describe.skipIf(postgresUrl === undefined)('PostgreSQL of TEST_POSTGRES_URL', () => {

@@ -5,9 +5,9 @@ import { listOpenReviews, readReview, readReviewData } from '../backends/reviews
 import documentOcr from '../jobs/document-ocr/job.ts';
 import { openStage, type Stage } from './support/fleet.ts';
 import { doubtfulInvoice, makePdf, textPage } from './support/make-pdf.ts';
+import { redisIfHere } from './support/redis-database.ts';
 
-const redis = process.env['TEST_REDIS_URL'];
-const stores = ['embedded', ...(redis === undefined ? [] : [new URL('/13', redis).href])];
+const stores = ['embedded', ...redisIfHere('reviews')];
 
 describe.each(stores)('documents on %s', (store) => {
   let stage: Stage;

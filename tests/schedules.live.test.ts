@@ -12,6 +12,7 @@ import { pauseKey, readRecord, scheduleKey } from '../backends/schedule-record.t
 import { readSlotId } from '../backends/slot-id.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
+import { redisDatabase } from './support/redis-database.ts';
 
 const script = fileURLToPath(new URL('./support/schedule-process.ts', import.meta.url));
 const type = 'ticking';
@@ -37,9 +38,8 @@ async function openPlace(store: 'embedded' | 'postgres' | 'redis'): Promise<Plac
   const server =
     store === 'postgres' ? await openEmbedded(join(folder, 'server'), { onError: () => undefined }) : undefined;
   if (server !== undefined) closers.push(() => server.close());
-  const redis = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379');
-  redis.pathname = '/7';
-  const queueUrl = server?.url ?? (store === 'redis' ? redis.href : `embedded:${join(folder, 'queue')}`);
+  const queueUrl =
+    server?.url ?? (store === 'redis' ? (redisDatabase('schedules') ?? '') : `embedded:${join(folder, 'queue')}`);
   const backend = await openBackend(queueUrl, { onError: () => undefined });
   closers.push(() => backend.close());
   const forget = async (): Promise<void> => {
@@ -131,7 +131,7 @@ async function pause({ backend }: Place): Promise<void> {
 }
 
 describe.each(['embedded', 'postgres', 'redis'] as const)('%s', (store) => {
-  const isMissing = store === 'redis' && process.env['TEST_REDIS_URL'] === undefined;
+  const isMissing = store === 'redis' && redisDatabase('schedules') === undefined;
 
   it.skipIf(isMissing)(
     'gives every slot one run, with four instances that start at once and are killed in mid-slot',

@@ -4,17 +4,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openStage, type Stage } from './support/fleet.ts';
 import acting from './support/fleet-jobs/acting/job.ts';
+import { redisIfHere } from './support/redis-database.ts';
 
 // Every case starts two or three processes from source; waits inside end earlier and say what they waited for.
 vi.setConfig({ testTimeout: 150_000 });
 
-const stores = ['embedded', 'postgres', ...(process.env['TEST_REDIS_URL'] === undefined ? [] : [redis(11)])];
-
-function redis(database: number): string {
-  const url = new URL(process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1');
-  url.pathname = `/${database}`;
-  return url.href;
-}
+const stores = ['embedded', 'postgres', ...redisIfHere('shutdown')];
 
 describe.each(stores)('a worker that is told to stop, on %s', (store) => {
   let stage: Stage;

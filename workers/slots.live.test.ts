@@ -1,14 +1,14 @@
 import { describe } from 'vitest';
 import { openBackend } from '../backends/open.ts';
+import { redisDatabase } from '../tests/support/redis-database.ts';
 import { slotTests } from './slots.suite.ts';
 
-const { TEST_POSTGRES_URL: postgresUrl, TEST_REDIS_URL: redisUrl } = process.env;
+const { TEST_POSTGRES_URL: postgresUrl } = process.env;
+const redisUrl = redisDatabase('slots');
 const onError = (): undefined => undefined;
 
 /** A database that no other suite uses: the job type has one name. */
 function redisPlace(): string {
-  const url = new URL(redisUrl ?? 'redis://127.0.0.1:6379');
-  url.pathname = '/6';
   return url.href;
 }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { MongoClient } from 'mongodb';
 import pg from 'pg';
+import { redisDatabase } from './redis-database.ts';
 
 export interface FreshStore {
   readonly queueUrl: string;
@@ -15,16 +16,17 @@ export interface StoreChoice {
   readonly open: () => Promise<FreshStore>;
 }
 
-/** `redisDatabase` is a number that no other test file uses; it is emptied. */
-export function storeChoices(redisDatabase: number): StoreChoice[] {
-  const { TEST_POSTGRES_URL: postgres, TEST_REDIS_URL: redis, MONGODB_URL: mongo } = process.env;
+/** The database of `owner` is emptied. */
+export function storeChoices(owner: Parameters<typeof redisDatabase>[0]): StoreChoice[] {
+  const { TEST_POSTGRES_URL: postgres, MONGODB_URL: mongo } = process.env;
+  const redis = redisDatabase(owner);
   const embedded = { queueUrl: 'embedded:memory', drop: async () => undefined };
   return [
     { name: 'the embedded store', open: async () => embedded },
     ...(postgres === undefined ? [] : [{ name: 'PostgreSQL', open: () => freshPostgres(postgres) }]),
     ...(redis === undefined || mongo === undefined
       ? []
-      : [{ name: 'Redis with MongoDB', open: () => freshPair(redis, mongo, redisDatabase) }]),
+      : [{ name: 'Redis with MongoDB', open: () => freshPair(redis, mongo) }]),
   ];
 }
 
@@ -47,10 +49,8 @@ async function freshPostgres(url: string): Promise<FreshStore> {
   return { queueUrl: own.href, drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
-async function freshPair(redisUrl: string, mongoUrl: string, database: number): Promise<FreshStore> {
-  const redis = new URL(redisUrl);
-  redis.pathname = `/${database}`;
-  const client = new Redis(redis.href);
+async function freshPair(redisUrl: string, mongoUrl: string): Promise<FreshStore> {
+  const client = new Redis(redisUrl);
   try {
     await client.flushdb();
   } finally {
@@ -59,7 +59,7 @@ async function freshPair(redisUrl: string, mongoUrl: string, database: number): 
   const mongo = new URL(mongoUrl);
   mongo.pathname = `/${freshName()}`;
   return {
-    queueUrl: redis.href,
+    queueUrl: redisUrl,
     mongoUrl: mongo.href,
     drop: async () => {
       const store = new MongoClient(mongo.href);
