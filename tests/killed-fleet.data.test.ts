@@ -44,7 +44,7 @@ async function sourcesOf(stage: Stage): Promise<string[]> {
 
 describe.skipIf(videoEntries.length === 0).each(stores)('a fleet under kills, on %s', (store) => {
   it('transcodes every file once', async () => {
-    const stage = await openStage(store, 'real');
+    await using stage = await openStage(store, 'real');
     const { backend, client } = await stage.open();
     const sources = await sourcesOf(stage);
     const ended: string[] = [];
@@ -88,6 +88,5 @@ describe.skipIf(videoEntries.length === 0).each(stores)('a fleet under kills, on
       unnamed: keys.filter((key) => !wanted.has(key)),
       missing: named.filter((key) => !have.has(key)),
     }).toEqual({ unnamed: [], missing: [] });
-    await stage.close();
   });
 });

@@ -7,13 +7,8 @@ const { TEST_POSTGRES_URL: postgresUrl } = process.env;
 const redisUrl = redisDatabase('slots');
 const onError = (): undefined => undefined;
 
-/** A database that no other suite uses: the job type has one name. */
-function redisPlace(): string {
-  return url.href;
-}
-
 describe.skipIf(redisUrl === undefined)('Redis of TEST_REDIS_URL', () => {
-  slotTests('redis', () => openBackend(redisPlace(), { onError }));
+  slotTests('redis', () => openBackend(redisUrl ?? '', { onError }));
 });
 
 describe.skipIf(postgresUrl === undefined)('PostgreSQL of TEST_POSTGRES_URL', () => {

@@ -43,6 +43,7 @@ export interface Stage {
   /** Resolves when the job's handler has said that it runs. */
   started(id: string): Promise<void>;
   close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -111,6 +112,7 @@ export async function openStage(store: string, jobs: 'acting' | 'real' = 'acting
       await objects.close();
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
+    [Symbol.asyncDispose]: () => stage.close(),
   };
   return stage;
 }
