@@ -3,6 +3,9 @@ import { DocumentError } from '../runtime/document-checks.ts';
 import type { Documents, TenantDocuments } from '../runtime/documents.ts';
 import { ProducerError } from './errors.ts';
 
+/** What such a route answers besides its own. */
+export const storeMissing = { 503: { description: 'Nothing keeps documents here: set MONGODB_URL.' } };
+
 /** Throws `UNAVAILABLE` where nothing keeps documents. */
 export function documentsOf(documents: Documents | undefined, tenant: string): TenantDocuments {
   if (documents !== undefined) return documents.of(tenant);

@@ -71,6 +71,14 @@ export const nothing = z.strictObject({});
 /** For routes without a body. */
 export const noBody = z.undefined();
 
+/** The query field `limit` of a list: how many a page has at most. */
+export const pageLimit = (usual = 20) =>
+  z
+    .string()
+    .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
+    .default(String(usual))
+    .describe(`1 to 100, default ${usual}.`);
+
 /** Parameters of the path that do not fit are 404: nothing is there. Query and body that do not fit are 400 with every problem. */
 export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>(
   spec: Facts & {

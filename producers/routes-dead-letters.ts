@@ -8,7 +8,7 @@ import { tenantRule } from './accept.ts';
 import { ProducerError, unknownType } from './errors.ts';
 import type { Credential } from './keys.ts';
 import { visibleTenant } from './login.ts';
-import { type Answer, defineRoute, noBody, nothing, type Route } from './route.ts';
+import { type Answer, defineRoute, noBody, nothing, pageLimit, type Route } from './route.ts';
 import { storedIds } from './stored-id.ts';
 
 const time = z.iso.datetime({ offset: true });
@@ -78,10 +78,7 @@ function listRoute({ deadLetters, registry }: DeadLetterRouteParts): Route {
     summary: 'List dead letters, the newest first.',
     query: z.strictObject({
       ...filterFields,
-      limit: z
-        .string()
-        .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
-        .default('20'),
+      limit: pageLimit(),
       cursor: z.string().min(1).max(200).optional(),
     }),
     body: noBody,

@@ -12,7 +12,7 @@ import { ProducerError, unknownType } from './errors.ts';
 import { describeJob, interruptionsOf, type JobStatus, readChildren, runKey } from './job-status.ts';
 import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
-import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
+import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
 import { describeReview, reviewAnswer } from './routes-reviews.ts';
 import type { SignedLinks } from './signed-links.ts';
 
@@ -89,11 +89,7 @@ const listQuery = z.strictObject({
     ),
   from: time.optional().describe('Accepted at or after; RFC 3339.'),
   to: time.optional(),
-  limit: z
-    .string()
-    .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
-    .default('20')
-    .describe('1 to 100, default 20.'),
+  limit: pageLimit(),
   cursor: z.string().min(1).max(400).optional().describe('From the page before.'),
 });
 

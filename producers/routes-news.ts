@@ -1,8 +1,8 @@
 /** `/v1/news`, `/v1/feeds`: what `news-aggregation` has gathered, and how its feeds are. */
 import { z } from 'zod';
 import type { Documents } from '../runtime/documents.ts';
-import { askDocuments, documentsOf } from './kept-documents.ts';
-import { defineRoute, noBody, nothing, type Route } from './route.ts';
+import { askDocuments, documentsOf, storeMissing } from './kept-documents.ts';
+import { defineRoute, noBody, nothing, pageLimit, type Route } from './route.ts';
 
 export interface NewsRouteParts {
   /** Undefined where nothing keeps documents. */
@@ -39,15 +39,10 @@ const feed = z.object({
 });
 const id = z.string().regex(/^[0-9a-f]{24}$/, 'expected the id of a feed');
 const paging = {
-  limit: z
-    .string()
-    .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
-    .default('20')
-    .describe('1 to 100, default 20.'),
+  limit: pageLimit(),
   cursor: z.string().min(1).max(4_000).optional().describe('From the page before.'),
 };
 const common = { method: 'GET', tag: 'news', scope: 'jobs', params: nothing, body: noBody } as const;
-const storeMissing = { 503: { description: 'Nothing keeps documents here: set MONGODB_URL.' } };
 const pageOf = <T extends z.ZodType>(items: T) => ({
   description: 'A page.',
   schema: z.object({ items: z.array(items), cursor: z.string().nullable() }),

@@ -1,9 +1,8 @@
 /** `/v1/notifications`: the notes that `notification-sending` kept for the users of a tenant, and the recipients it asks no more. */
 import { z } from 'zod';
-import { DocumentError } from '../runtime/document-checks.ts';
 import type { Documents, TenantDocuments } from '../runtime/documents.ts';
-import { ProducerError } from './errors.ts';
-import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
+import { askDocuments, documentsOf, storeMissing } from './kept-documents.ts';
+import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
 
 export interface NotificationRouteParts {
   /** Undefined where nothing keeps documents. */
@@ -28,21 +27,13 @@ const recipient = z.object({
   at: z.string(),
 });
 const paging = {
-  limit: z
-    .string()
-    .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
-    .default('20')
-    .describe('1 to 100, default 20.'),
+  limit: pageLimit(),
   cursor: z.string().min(1).max(4_000).optional().describe('From the page before.'),
 };
 const common = { tag: 'notifications', scope: 'jobs' } as const;
-const storeMissing = { 503: { description: 'Nothing keeps documents here: set MONGODB_URL.' } };
 
 export function notificationRoutes({ documents }: NotificationRouteParts): Route[] {
-  const of = (tenant: string): TenantDocuments => {
-    if (documents !== undefined) return documents.of(tenant);
-    throw new ProducerError('UNAVAILABLE', 'Nothing keeps documents here: with the queue on Redis, set MONGODB_URL.');
-  };
+  const of: OfTenant = (tenant) => documentsOf(documents, tenant);
   return [listRoute(of), readRoute(of), goneRoute(of), restoreRoute(of)];
 }
 
@@ -69,7 +60,7 @@ function listRoute(of: OfTenant): Route {
     handle: async ({ query, credential }) => {
       const filter = { userId: query.userId, ...(query.unread === 'true' && { readAt: null }) };
       const sort = [{ field: 'at', descending: true }];
-      const page = await asked(() =>
+      const page = await askDocuments(() =>
         of(credential.tenant).page('notifications', { filter, sort, limit: Number(query.limit), after: query.cursor }),
       );
       const items = page.items.map(({ _id, ...rest }) => note.parse({ ...rest, id: _id }));
@@ -98,7 +89,8 @@ function readRoute(of: OfTenant): Route {
     handle: async ({ body, credential }) => {
       const documents = of(credential.tenant);
       const read: string[] = [];
-      for (const id of new Set(body.ids)) if (await asked(() => markRead(documents, id, body.userId))) read.push(id);
+      for (const id of new Set(body.ids))
+        if (await askDocuments(() => markRead(documents, id, body.userId))) read.push(id);
       return { status: 200, body: { read } };
     },
   });
@@ -134,7 +126,7 @@ function goneRoute(of: OfTenant): Route {
       ...storeMissing,
     },
     handle: async ({ query, credential }) => {
-      const page = await asked(() =>
+      const page = await askDocuments(() =>
         of(credential.tenant).page('gone_recipients', {
           sort: [{ field: 'at', descending: true }],
           limit: Number(query.limit),
@@ -159,20 +151,9 @@ function restoreRoute(of: OfTenant): Route {
     body: noBody,
     answers: { 204: { description: 'The next notification is sent to it.' }, ...storeMissing },
     handle: async ({ params, credential }) => {
-      const removed = await asked(() => of(credential.tenant).remove('gone_recipients', [params.id]));
+      const removed = await askDocuments(() => of(credential.tenant).remove('gone_recipients', [params.id]));
       if (removed === 0) throw notFound();
       return { status: 204 };
     },
   });
-}
-
-async function asked<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!(error instanceof DocumentError)) throw error;
-    if (error.code !== 'DOCUMENT_REFUSED')
-      throw new ProducerError('UNAVAILABLE', 'The store of documents does not answer.', [], { cause: error });
-    throw new ProducerError('INVALID', error.message, [{ path: 'query', message: error.message }], { cause: error });
-  }
 }

@@ -10,7 +10,7 @@ import { ProducerError, parseOrRefuse, unknownType } from './errors.ts';
 import type { Credential } from './keys.ts';
 import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
-import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
+import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
 import type { SignedLinks } from './signed-links.ts';
 import { typeOf } from './stored-id.ts';
 
@@ -85,11 +85,7 @@ const listQuery = z.strictObject({
     .regex(tenantRule, 'expected a tenant')
     .optional()
     .describe('For keys that see more than their own.'),
-  limit: z
-    .string()
-    .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
-    .default('20')
-    .describe('1 to 100, default 20.'),
+  limit: pageLimit(),
   cursor: z.string().min(1).max(400).optional().describe('From the page before.'),
 });
 

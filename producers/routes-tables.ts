@@ -4,9 +4,9 @@ import { attribution } from '../jobs/cricket/attribution.ts';
 import { keyPart } from '../jobs/cricket/publish.ts';
 import { regions } from '../jobs/cricket/regions.ts';
 import type { Documents, TenantDocuments } from '../runtime/documents.ts';
-import { ProducerError } from './errors.ts';
-import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
-import { answerCached, asked, readTable, shownRow, type TableHead, tableHead, tableHeads } from './tables.ts';
+import { askDocuments, documentsOf, storeMissing } from './kept-documents.ts';
+import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
+import { answerCached, readTable, shownRow, type TableHead, tableHead, tableHeads } from './tables.ts';
 
 export interface TableRouteParts {
   /** Undefined where nothing keeps documents. */
@@ -15,20 +15,12 @@ export interface TableRouteParts {
 
 type OfTenant = (tenant: string) => TenantDocuments;
 
-const limit = z
-  .string()
-  .regex(/^(?:[1-9]|[1-9][0-9]|100)$/, 'expected a whole number from 1 to 100')
-  .default('100')
-  .describe('1 to 100, default 100.');
+const limit = pageLimit(100);
 const rows = z.array(z.record(z.string(), z.unknown()));
 const common = { method: 'GET', tag: 'tables', scope: 'jobs', params: nothing, body: noBody } as const;
-const storeMissing = { 503: { description: 'Nothing keeps documents here: set MONGODB_URL.' } };
 
 export function tableRoutes({ documents }: TableRouteParts): Route[] {
-  const of = (tenant: string): TenantDocuments => {
-    if (documents !== undefined) return documents.of(tenant);
-    throw new ProducerError('UNAVAILABLE', 'Nothing keeps documents here: with the queue on Redis, set MONGODB_URL.');
-  };
+  const of = (tenant: string): TenantDocuments => documentsOf(documents, tenant);
   return [rankingRoute(of), ...(['points-table', 'players'] as const).map((kind) => seasonRoute(of, kind))];
 }
 
@@ -61,7 +53,7 @@ function rankingRoute(of: OfTenant): Route {
       const documents = of(credential.tenant);
       const { format, method, category, region, asOf } = query;
       const id = `${format}/${category === 'men' ? 'male' : 'female'}/${method}${asOf === undefined ? '' : `@${asOf}`}`;
-      const body = await asked(() =>
+      const body = await askDocuments(() =>
         answerCached(documents, 'rankings', query, async () => {
           const head = await tableHead(documents, 'ranking_tables', id);
           if (head === undefined) throw notFound();
@@ -125,7 +117,7 @@ function seasonRoute(of: OfTenant, kind: keyof typeof places): Route {
     handle: async ({ query, credential }) => {
       const documents = of(credential.tenant);
       const { season, competition, gender, limit: most } = query;
-      const body = await asked(() =>
+      const body = await askDocuments(() =>
         answerCached(documents, 'stats', [kind, query], async () => {
           const filter = { kind, season, ...(gender === undefined ? {} : { gender }) };
           const heads = (await tableHeads(documents, 'stats_tables', filter)).filter((head) => isOf(head, competition));

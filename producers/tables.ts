@@ -5,10 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { DocumentError } from '../runtime/document-checks.ts';
 import type { DocumentQuery, StoredDocument } from '../runtime/document-query.ts';
 import type { TenantDocuments } from '../runtime/documents.ts';
-import { ProducerError } from './errors.ts';
 
 /** How long an answer may be cached: statistics are at most 60 s old, rankings 30 minutes, if nobody drops them before. */
 export const cacheClasses = { rankings: 1_800_000, stats: 60_000 } as const;
@@ -83,14 +81,4 @@ export async function answerCached(
   // Published while it was made: the drop may have come before the put.
   if (!(await stamp())) await documents.remove('cache', [id]);
   return answer;
-}
-
-/** Errors of the store in the words of the API. */
-export async function asked<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!(error instanceof DocumentError) || error.code === 'DOCUMENT_REFUSED') throw error;
-    throw new ProducerError('UNAVAILABLE', 'The store of documents does not answer.', [], { cause: error });
-  }
 }
