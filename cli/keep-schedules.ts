@@ -50,5 +50,16 @@ export function keepSchedules(parts: {
   const atBoot = schedules
     .makeEqual()
     .catch((err: unknown) => log.error({ err }, 'the schedules were not looked at; the keeper tries again'));
-  return { chore: schedules.chore, atBoot };
+  const { chore } = schedules;
+  return {
+    // One look at a time: two would both make what is missing, and both say so.
+    chore: {
+      ...chore,
+      async run(signal) {
+        await atBoot;
+        await chore.run(signal);
+      },
+    },
+    atBoot,
+  };
 }
