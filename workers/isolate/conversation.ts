@@ -19,7 +19,7 @@ type Parts = SandboxParts & { readonly group: Group | undefined; readonly end: E
 /** From `abort` to SIGKILL at the time limit: the answer would be refused, so this is only to let go of what is outside. */
 const timeoutGraceMs = 1_000;
 const maxLogLines = 200;
-/** A child may send this many messages at once and so many more each second; its own side sends far fewer. */
+/** A child may say so much unasked at once and so much more each second; its own side says far less. Calls are the desk's to count. */
 const burst = 500;
 const messagesPerSecond = 10;
 const codes: readonly string[] = ['CANCELLED', 'TIMED_OUT', 'SHUTDOWN', 'LEASE_LOST'] satisfies AbortCode[];
@@ -95,8 +95,8 @@ function createHearing(
   let messages = 0;
   let logLines = 0;
   return (message) => {
-    messages += 1;
-    if (messages > burst + ((performance.now() - startedAt) / 1_000) * messagesPerSecond && message.kind !== 'call') {
+    if (message.kind !== 'call') messages += 1;
+    if (messages > burst + ((performance.now() - startedAt) / 1_000) * messagesPerSecond) {
       return `The child flooded its pipe with ${messages} messages.`;
     }
     switch (message.kind) {

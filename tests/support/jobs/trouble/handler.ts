@@ -69,6 +69,7 @@ const ways: Readonly<Record<string, (facts: Facts, ctx: JobContext) => unknown>>
   'refused-call': async (_facts, ctx) => ctx.objects.fetch('https://127.0.0.1/', { maxBytes: 1_000 }),
   'many-calls': async ({ count }, ctx) => {
     await Promise.all(Array.from({ length: count }, (_, index) => ctx.objects.head(`key-${index}`)));
+    ctx.progress(100, 'asked');
     return { count };
   },
   'give-up': () => {
