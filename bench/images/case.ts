@@ -5,12 +5,11 @@
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Readable } from 'node:stream';
 import sharp from 'sharp';
 import type { JobContext } from '../../jobs/define.ts';
 import handler from '../../jobs/image-processing/handler.ts';
 import { planSizes } from '../../jobs/image-processing/variants.ts';
-import { attemptDocuments } from '../../workers/services/documents.ts';
+import { bareContext } from '../context.ts';
 
 type Format = 'jpeg' | 'webp' | 'avif';
 
@@ -18,24 +17,11 @@ const widths = [320, 640, 960, 1_280, 1_920];
 const [, , side = '', formatList = '', folder = '', ...photos] = process.argv;
 const formats = formatList.split(',') as Format[];
 
-/** A context without a worker: objects stay in the folder, notes go nowhere. */
+/** Objects stay in the folder. */
 function contextFor(photo: string, own: string): JobContext {
   const sizeOf = async (path: string): Promise<number> => (await stat(path)).size;
-  return {
-    id: 'bench',
-    tenant: '-',
-    attempt: 1,
-    maxAttempts: 1,
-    fence: 1,
-    signal: new AbortController().signal,
+  return bareContext({
     folder: own,
-    log: () => undefined,
-    progress: () => undefined,
-    once: async (_key, effect) => effect(),
-    enqueue: async () => Promise.reject(new Error('nothing is enqueued here')),
-    http: async () => Promise.reject(new Error('nobody is asked here')),
-    dependency: async (_name, call) => call(),
-    children: async () => [],
     objects: {
       fetch: async () => {
         const path = join(own, 'input');
@@ -49,8 +35,7 @@ function contextFor(photo: string, own: string): JobContext {
       head: async () => undefined,
       link: async () => undefined,
     },
-    documents: { ...attemptDocuments(undefined, '-'), stream: () => Readable.from([]) },
-  };
+  });
 }
 
 async function ours(photo: string, own: string): Promise<string[]> {
