@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTestApi, type TestApi } from '../tests/support/api.ts';
+import { printed } from '../tests/support/printed.ts';
 import { listQueues, milliseconds, pauseQueue, resumeQueue } from './queues.ts';
 import { listWorkers, tuneWorkers } from './workers.ts';
 
@@ -9,32 +10,21 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-/** What a command prints on standard output. */
-async function printed(run: (server: { url: string; key: string }) => Promise<void>): Promise<string> {
-  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  try {
-    await run({ url: api.url, key: api.key });
-    return write.mock.calls.map(([text]) => String(text)).join('');
-  } finally {
-    write.mockRestore();
-  }
-}
-
 test('a pause says who, why and until when, in the list too, and ends', async () => {
   const wish = { reason: 'provider down', by: 'ada', for: '30m' };
-  expect(await printed((server) => pauseQueue('email-sending', { ...server, ...wish }))).toMatch(
+  expect(await printed(api, (server) => pauseQueue('email-sending', { ...server, ...wish }))).toMatch(
     /^email-sending is paused by ada for \d s, until \d{4}-\S+Z: provider down\. What runs goes on to its end\.\n$/,
   );
-  await printed((server) => pauseQueue(undefined, { ...server, ...wish, tenant: 'acme' }));
-  await printed((server) => tuneWorkers('image-processing', '3', server));
-  const list = await printed(listQueues);
+  await printed(api, (server) => pauseQueue(undefined, { ...server, ...wish, tenant: 'acme' }));
+  await printed(api, (server) => tuneWorkers('image-processing', '3', server));
+  const list = await printed(api, listQueues);
   expect(list).toMatch(/^email-sending is paused by ada/m);
   expect(list).toMatch(/^tenant acme is paused by ada/m);
   expect(list).toMatch(/^image-processing runs 3 at once in each worker \(set by hand\)$/m);
-  await printed((server) => resumeQueue(undefined, { ...server, all: true }));
-  await printed((server) => resumeQueue(undefined, { ...server, tenant: 'acme' }));
-  await printed((server) => tuneWorkers('image-processing', 'default', server));
-  expect(await printed(listQueues)).not.toMatch(/paused|by hand/);
+  await printed(api, (server) => resumeQueue(undefined, { ...server, all: true }));
+  await printed(api, (server) => resumeQueue(undefined, { ...server, tenant: 'acme' }));
+  await printed(api, (server) => tuneWorkers('image-processing', 'default', server));
+  expect(await printed(api, listQueues)).not.toMatch(/paused|by hand/);
 });
 
 test('a pause has one target, and a length of time a unit', async () => {
@@ -47,5 +37,5 @@ test('a pause has one target, and a length of time a unit', async () => {
 });
 
 test('no worker is said as a sentence', async () => {
-  expect(await printed(listWorkers)).toBe('No workers. Start one with `jobfleet worker`.\n');
+  expect(await printed(api, listWorkers)).toBe('No workers. Start one with `jobfleet worker`.\n');
 });
