@@ -10,7 +10,7 @@ const everywhere = {
 };
 
 /**
- * unit: no server of its own beside the embedded store; `npm test`, under 30 s.
+ * unit: no server of its own beside the embedded store; `npm test`, a minute and a half on two cores.
  * live: real Redis, PostgreSQL and S3 named by the environment; started by script/test.
  * data: the files of TEST_DATA (default shared/data), which are not part of the repository.
  */

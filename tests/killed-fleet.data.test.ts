@@ -23,8 +23,8 @@ async function killInTurn(stage: Stage, signal: AbortSignal): Promise<number> {
     stage.start({ QUEUES: 'video-transcoding', LEASE_MS: '5000', CONCURRENCY: '1' });
   const workers = await Promise.all(Array.from({ length: fleetSize }, start));
   for (let kills = 0; ; kills += 1) {
-    await wait(everyMs, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return kills;
+    const isOver = await wait(everyMs, false, { signal }).catch(() => signal.aborted);
+    if (isOver) return kills;
     const [victim] = workers.splice(0, 1);
     victim?.child.kill('SIGKILL');
     await victim?.exited;
@@ -58,10 +58,11 @@ describe.skipIf(videoEntries.length === 0).each(stores)('a fleet under kills, on
     );
     const ids = accepted.map(({ id }) => id);
     const killing = new AbortController();
-    const killed = killInTurn(stage, killing.signal);
-    await vi.waitFor(() => expect(new Set(ended)).toEqual(new Set(ids)), { timeout: 300_000, interval: 200 });
-    killing.abort();
-    const kills = await killed;
+    const allEnded = vi.waitFor(() => expect(new Set(ended)).toEqual(new Set(ids)), {
+      timeout: 300_000,
+      interval: 200,
+    });
+    const [kills] = await Promise.all([killInTurn(stage, killing.signal), allEnded.finally(() => killing.abort())]);
 
     const root = join(stage.folder, 'seen');
     const keys = await download(stage.objects, 't/-/', root);
