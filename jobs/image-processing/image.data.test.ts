@@ -1,25 +1,17 @@
 /** Every image of the shared test data ends as its manifest row says. Prints the table file, expected, got. */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import sharp, { type Metadata } from 'sharp';
 import { afterAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { expectedOf, imageData as folder, imageEntries as images, sizesOf } from '../../tests/support/image-corpus.ts';
 import { type JobRun, runJob } from '../../workers/testing.ts';
 import type { Result } from '../define.ts';
 import handler from './handler.ts';
 import type job from './job.ts';
-import { planSizes } from './variants.ts';
 
-const folder = resolve(process.env['TEST_DATA'] ?? '../shared/data');
-const isHere = existsSync(join(folder, 'manifest.json'));
-const widths = [320, 640, 960, 1_280, 1_920];
-
-const manifestSchema = z.object({
-  entries: z.array(z.object({ file: z.string(), facts: z.unknown() })),
-});
-const factsSchema = z.object({ upright: z.string().optional(), sharp: z.string() });
+const isHere = images.length > 0;
 const size = z.object({ width: z.number(), height: z.number() });
 const examplesSchema = z.object({
   image_variants: z.object({
@@ -37,10 +29,6 @@ const examplesSchema = z.object({
 });
 
 const json = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'));
-const { entries } = isHere ? manifestSchema.parse(await json('manifest.json')) : { entries: [] };
-const images = entries
-  .filter((entry) => entry.file.startsWith('images/'))
-  .map(({ file, facts }) => ({ file, facts: factsSchema.parse(facts) }));
 const { cases, checked } = isHere
   ? examplesSchema.parse(await json('domain-examples.json')).image_variants
   : { cases: [], checked: [] };
@@ -99,16 +87,6 @@ async function film(bytes: Buffer, size?: { readonly width: number; readonly hei
 
 const label = (width: number, height: number): string => `${width}x${height}`;
 
-function expectedOf(facts: (typeof images)[number]['facts']): string {
-  if (facts.sharp.startsWith('fails')) {
-    return facts.sharp.includes('exceeds pixel limit') ? 'LIMIT_EXCEEDED' : 'BAD_SOURCE';
-  }
-  const [width = 0, height = 0] = (facts.upright ?? '').split('x').map(Number);
-  return planSizes({ width, height }, widths)
-    .map((plan) => label(plan.width, plan.height))
-    .join(' ');
-}
-
 describe.skipIf(!isHere)('the image corpus', () => {
   const rows: string[][] = [];
   afterAll(() => {
@@ -122,13 +100,13 @@ describe.skipIf(!isHere)('the image corpus', () => {
     expect(images.length).toBe(48);
   });
 
-  test.each(images)('$file', async ({ file, facts }) => {
+  test.each(images)('$file', async (entry) => {
+    const { file } = entry;
     await using done = await run(file);
-    const expected = expectedOf(facts);
+    const expected = expectedOf(entry);
     const isRefused = done.outcome.state !== 'done';
     const inspected = isRefused ? [] : await inspect(done);
-    const sizes = inspected.map(({ variant }) => label(variant.width, variant.height));
-    const got = 'code' in done.outcome ? done.outcome.code : [...new Set(sizes)].join(' ');
+    const got = 'code' in done.outcome ? done.outcome.code : sizesOf(inspected.map(({ variant }) => variant));
     rows.push([file, expected, got]);
     expect(got).toBe(expected);
     expect(done.outcome.state).toBe(/^[A-Z]/.test(expected) ? 'dead' : 'done');

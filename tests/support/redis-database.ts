@@ -12,6 +12,7 @@ const owners = [
   'flows',
   'killed-fleet',
   'large-payloads',
+  'media-fleet',
   'reviews',
   'schedules',
   'secret-fields',
