@@ -27,12 +27,14 @@ build_versitygw() {
   [ -z "${AWS_ENDPOINT_URL_S3:-}" ] || return 0
   [ ! -x "$services_cache/versitygw-$versitygw_version/versitygw" ] || return 0
   command -v go >/dev/null 2>&1 || return 0
-  mkdir -p "$services_cache/versitygw-$versitygw_version.part"
+  local part="$services_cache/versitygw-$versitygw_version.$$.part" # of this run: another may still be compiling
+  mkdir -p "$part"
   (
-    GOBIN="$services_cache/versitygw-$versitygw_version.part" CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
+    GOBIN="$part" CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
       nice go install -trimpath -ldflags='-s -w' "github.com/versity/versitygw/cmd/versitygw@$versitygw_version" \
       >"$services_cache/versitygw.log" 2>&1 &&
-      mv "$services_cache/versitygw-$versitygw_version.part" "$services_cache/versitygw-$versitygw_version"
+      { [ -d "$services_cache/versitygw-$versitygw_version" ] || mv "$part" "$services_cache/versitygw-$versitygw_version"; }
+    rm -rf "$part"
   ) &
   versitygw_build=$!
 }
