@@ -21,9 +21,9 @@ import { flowJobOf, StoreFlows } from './flows.ts';
 import { tickAfter } from './ticks.ts';
 import { metricPoints, obeyClock, watchClaims } from './watched.ts';
 
-/** What BullMQ's classes hand down to their store; the last four are a worker's. */
+/** What BullMQ's classes hand down to their store; those of `WorkerOptions` are a worker's. */
 export type StoreSettings = QueueBaseOptions &
-  Partial<Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'metrics' | 'name'>>;
+  Partial<Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'maxStalledCount' | 'metrics' | 'name' | 'stalledInterval'>>;
 
 /** One `IQueueBackend` per BullMQ object. `blocking`: an event reader; `withBlockingConnection`: a worker. */
 export type StoreFactory = (

@@ -14,11 +14,12 @@ import { judgePostgres, viewPostgres } from './postgres-findings.ts';
 import { isLost, openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresSql } from './postgres-sql.ts';
+import { sweepByStore } from './postgres-sweep.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
 import { postgresRewrite } from './rewrite-postgres.ts';
 import { postgresScanner } from './search-postgres.ts';
 import { BackendError, errorCode, errorText, reportOnce, shownUrl } from './unreachable.ts';
-import { claimInTurn, gatherMetrics, sweepToHead } from './watched.ts';
+import { claimInTurn, gatherMetrics } from './watched.ts';
 
 export { migrate } from './postgres-schema.ts';
 
@@ -124,7 +125,7 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
     if (wants.withBlockingConnection === true) {
       claimInTurn(backend);
       batchPostgresEnds(backend, pool, options.concurrency ?? 1);
-      sweepToHead(backend);
+      sweepByStore(backend, pool, name, options);
       flushes.add(gatherMetrics(backend, pool, name, onError));
     }
     return backend;

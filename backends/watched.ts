@@ -87,20 +87,6 @@ export function claimInTurn(backend: IQueueBackend): void {
 }
 
 /**
- * PostgreSQL puts a swept job (its worker died) at the tail of the queue, where a backlog would hold it for as long as
- * the backlog lasts. This puts it at the head, as Redis does. Ids begin with a time, so pushing the newest first leaves
- * the oldest in front.
- */
-export function sweepToHead(backend: IQueueBackend): void {
-  const sweep = backend.moveStalledJobsToWait.bind(backend);
-  backend.moveStalledJobsToWait = async () => {
-    const ids = await sweep();
-    for (const id of ids.toSorted().toReversed()) await backend.changePriority(id, 0, true);
-    return ids;
-  };
-}
-
-/**
  * BullMQ on PostgreSQL counts every finished job for its charts in a statement of its own, all in one row: a commit more
  * per job, one after the other. Here they are counted in memory and written once a second; a crash costs the chart one
  * second. Answers the function that writes the rest; it must run before the pool ends.

@@ -148,4 +148,25 @@ describe.each(stores)('workers whose clock is 65 minutes off, on %s', (store) =>
     expect(worker.output()).not.toContain('claim loop rebuilt');
     expect(await stage.reaches(later.id, 'delayed')).toMatchObject({ attempt: 0 });
   });
+
+  it.each([shiftMs, -shiftMs])('hold on to what they run, and lose it when they die (%i ms)', async (ms) => {
+    const { client } = await stage.open();
+    const worker = await stage.start(shift({ CLOCK_STEP_MS: String(ms) }));
+    const kept = await client.enqueue(acting, { act: 'wait' });
+    await stage.started(kept.id);
+    worker.child.kill('SIGUSR2');
+    await expect.poll(worker.output, patience).toContain('not claiming');
+    const victim = await stage.start();
+    const lost = await client.enqueue(acting, { act: 'wait' });
+    await stage.started(lost.id);
+    victim.child.kill('SIGKILL');
+    await stage.start();
+    const runs = (id: string) => stage.count('started', id);
+    // Others sweep, and find only what is lost.
+    await expect.poll(() => runs(lost.id), patience).toBe(2);
+    expect(await runs(kept.id)).toBe(1);
+    worker.child.kill('SIGKILL');
+    await expect.poll(() => runs(kept.id), patience).toBe(2);
+    expect(await runs(lost.id)).toBe(2);
+  });
 });
