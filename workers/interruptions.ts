@@ -11,12 +11,24 @@ import type { RecordEntry, RecordStore } from '../backends/backend.ts';
 import { giveUp, type JobError, retry, tryAgainIn } from '../jobs/errors.ts';
 import type { Claim } from './claim.ts';
 
-/** `deploy`: handed back at shutdown. `crash`: the claim was lost. `lease`: another worker took it while it ran here. */
+/**
+ * `deploy`: handed back at shutdown. `crash`: the claim was lost, and nobody says why. `lease`: it was lost while the job ran
+ * on, as its worker says. One lost claim is one of the two.
+ */
 export type InterruptionCause = 'crash' | 'deploy' | 'lease';
 
 const runRecord = z.looseObject({
   /** The newest ones; `interrupted` counts them all. */
-  causes: z.array(z.object({ cause: z.enum(['crash', 'deploy', 'lease']), at: z.number() })).default([]),
+  causes: z
+    .array(
+      z.object({
+        cause: z.enum(['crash', 'deploy', 'lease']),
+        at: z.number(),
+        /** Which lost claim of the job it was, from 1; none for a hand-back. */
+        loss: z.number().optional(),
+      }),
+    )
+    .default([]),
   interrupted: z.number().default(0),
   /** How many lost claims are already noted. */
   lostClaims: z.number().default(0),
@@ -65,30 +77,44 @@ export function createInterruptions(parts: {
 }): Interruptions {
   const change = (claim: Claim, update: (run: StoredRun) => StoredRun): Promise<StoredRun> =>
     changeRun(parts.records, runKey(claim.queue, claim.id), update);
-  const append = (claim: Claim, cause: InterruptionCause, times: number, run: StoredRun): StoredRun => ({
-    ...run,
-    causes: [
-      ...run.causes,
-      ...Array.from({ length: Math.min(times, causesKept) }, () => ({ cause, at: parts.now() })),
-    ].slice(-causesKept),
-    interrupted: run.interrupted + times,
-    lostClaims: Math.max(run.lostClaims, claim.lostClaims),
-    suspect: run.suspect || cause === 'crash' || run.interrupted + times >= alertAt,
-  });
+  const append = (run: StoredRun, causes: StoredRun['causes']): StoredRun => {
+    const interrupted = run.interrupted + causes.length;
+    return {
+      ...run,
+      causes: [...run.causes, ...causes].slice(-causesKept),
+      interrupted,
+      lostClaims: Math.max(run.lostClaims, ...causes.map(({ loss = 0 }) => loss)),
+      suspect: run.suspect || causes.some(({ cause }) => cause === 'crash') || interrupted >= alertAt,
+    };
+  };
   const tell = (claim: Claim, cause: InterruptionCause, times: number, run: StoredRun): void => {
     for (let told = 0; told < times; told += 1) parts.onInterrupted(claim, cause);
-    if (run.interrupted >= alertAt) parts.onAlert(claim, run.interrupted);
+    if (times > 0 && run.interrupted >= alertAt) parts.onAlert(claim, run.interrupted);
   };
   return {
     async seen(claim, run) {
-      const lost = claim.lostClaims - (run?.lostClaims ?? 0);
-      if (lost <= 0) return run?.suspect ?? false;
-      const changed = await change(claim, (latest) => append(claim, 'crash', lost, latest));
+      if (claim.lostClaims <= (run?.lostClaims ?? 0)) return run?.suspect ?? false;
+      let lost = 0;
+      const changed = await change(claim, (latest) => {
+        lost = Math.max(0, claim.lostClaims - latest.lostClaims);
+        const crash = (_: unknown, place: number) =>
+          ({ cause: 'crash', at: parts.now(), loss: latest.lostClaims + place + 1 }) as const;
+        return append(latest, Array.from({ length: lost }, crash));
+      });
       tell(claim, 'crash', lost, changed);
-      return true;
+      return changed.suspect;
     },
     async note(claim, cause) {
-      tell(claim, cause, 1, await change(claim, (run) => append(claim, cause, 1, run)));
+      const at = parts.now();
+      const loss = claim.lostClaims + 1;
+      let isKnown = false;
+      const changed = await change(claim, (run) => {
+        // The store counts a claim that was taken away as lost, so the next claim may have been here first. It knew no better than to call it a crash.
+        isKnown = cause === 'lease' && run.lostClaims >= loss;
+        if (!isKnown) return append(run, [cause === 'lease' ? { cause, at, loss } : { cause, at }]);
+        return { ...run, causes: run.causes.map((known) => (known.loss === loss ? { ...known, cause } : known)) };
+      });
+      tell(claim, cause, isKnown ? 0 : 1, changed);
     },
     async died(claim, error, hasOwnChild) {
       // A handler that usually runs in process would have been retried at its time limit: alone, it is judged the same.
