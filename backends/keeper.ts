@@ -37,17 +37,18 @@ export function startKeeper(parts: KeeperParts): Keeper {
     await ending?.end();
   };
   const compete = async () => {
-    let heldUntil = 0;
+    let heldUntil = Number.NEGATIVE_INFINITY;
     while (!stopped.signal.aborted) {
-      const askedAt = Date.now();
+      // Monotonic: a clock that is set back would keep a lease that is long lost.
+      const askedAt = performance.now();
       try {
         const isHeld = await records.acquire(key, instance, 1, leaseMs);
-        heldUntil = isHeld ? askedAt + leaseMs : 0;
+        heldUntil = isHeld ? askedAt + leaseMs : Number.NEGATIVE_INFINITY;
       } catch (error) {
         // The lease may well be ours still: it ends by its own time, not by one lost answer.
         parts.onError(asError(error));
       }
-      const isKeeper = heldUntil - renewMs > Date.now();
+      const isKeeper = heldUntil - renewMs > performance.now();
       if (isKeeper && !stopped.signal.aborted) shift ??= startShift(parts);
       else await endShift();
       await pause(renewMs, stopped.signal);

@@ -1,8 +1,9 @@
 /** Makes room in a store that is nearly full: completed jobs go before their day is over, the oldest first. */
 import type { Backend, Chore } from './backend.ts';
+import { removeEnded } from './retention.ts';
 
 export interface MakeRoomParts {
-  readonly backend: Pick<Backend, 'fullness' | 'queue'>;
+  readonly backend: Pick<Backend, 'fullness' | 'now' | 'queue'>;
   readonly queues: readonly string[];
   /** Told once per queue and round in which something was removed. */
   readonly onRemoved: (queue: string, count: number) => void;
@@ -22,8 +23,9 @@ export function makeRoom({ backend, queues, onRemoved }: MakeRoomParts, ageMs = 
     async run(signal) {
       for (const queue of queues) {
         if (signal.aborted || ((await backend.fullness()) ?? 0) < highShare) return;
-        const removed = await backend.queue(queue).clean(ageMs, atOnce, 'completed');
-        if (removed.length > 0) onRemoved(queue, removed.length);
+        const before = (await backend.now()) - ageMs;
+        const removed = await removeEnded(backend.queue(queue), 'completed', { before, most: atOnce, signal });
+        if (removed > 0) onRemoved(queue, removed);
       }
     },
   };

@@ -5,7 +5,7 @@ import { listPayloads, type OffloadedPayload } from '../runtime/payload-objects.
 import type { Backend, Chore } from './backend.ts';
 
 export interface PayloadSweepParts {
-  readonly backend: Pick<Backend, 'queue'>;
+  readonly backend: Pick<Backend, 'now' | 'queue'>;
   readonly objects: ObjectStore;
   /** Payloads of other queues are left alone: another release may know them. */
   readonly queues: readonly string[];
@@ -23,7 +23,7 @@ export function payloadSweep(parts: PayloadSweepParts): Chore {
     name: 'payloads without a job',
     everyMs: 5 * 60_000,
     async run(signal) {
-      const bornBefore = Date.now() - (parts.graceMs ?? graceMs);
+      const bornBefore = (await parts.backend.now()) - (parts.graceMs ?? graceMs);
       let group: OffloadedPayload[] = [];
       for await (const payload of listPayloads(parts.objects)) {
         if (signal.aborted) return;

@@ -98,7 +98,7 @@ export async function openParts(
       {
         name: 'expired exports',
         everyMs: 6 * 3_600_000,
-        run: async (signal) => void (await deleteExpiredExports(objects, signal)),
+        run: async (signal) => void (await deleteExpiredExports(objects, signal, await backend.now())),
       },
       { name: 'expired documents', everyMs: 60_000, run: async (signal) => void (await documents?.sweep(signal)) },
       payloadSweep({ backend, objects, queues }),

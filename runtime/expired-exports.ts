@@ -4,11 +4,11 @@ import type { ObjectStore } from './object-store.ts';
 const keptMs = 7 * 86_400_000;
 const isExport = /^t\/[^/]+\/exports\//;
 
-/** Looks through the objects of all tenants; how many were deleted. */
+/** Looks through the objects of all tenants; how many were deleted. `now`: epoch ms, by a clock that can be trusted. */
 export async function deleteExpiredExports(
   objects: Pick<ObjectStore, 'delete' | 'list'>,
   signal: AbortSignal,
-  now: number = Date.now(),
+  now: number,
 ): Promise<number> {
   let deleted = 0;
   for await (const { key, modifiedAt } of objects.list('t/')) {
