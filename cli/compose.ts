@@ -20,7 +20,7 @@ import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import { type Client, createClient } from '../producers/client.ts';
 import { createSignedLinks, localSigningKey } from '../producers/signed-links.ts';
 import { type Documents, mergeCollections } from '../runtime/documents.ts';
-import type { commonEnv } from '../runtime/env.ts';
+import { type commonEnv, storeUrl } from '../runtime/env.ts';
 import { deleteExpiredExports } from '../runtime/expired-exports.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
@@ -70,7 +70,7 @@ export async function openParts(
   const secrets = secretBoxOf({ ENCRYPTION_KEY: env.ENCRYPTION_KEY, ENCRYPTION_KEYS: env.ENCRYPTION_KEYS });
   const [registry, backend, objects] = await Promise.all([
     loadRegistry(),
-    openStore(env.QUEUE_URL === 'embedded' ? `embedded:${join(dataDir, 'queue')}` : env.QUEUE_URL, {
+    openStore(storeUrl(env), {
       log,
       batching: env.REDIS_BATCHING === 'on',
       meanwhile,

@@ -1,8 +1,8 @@
 /** What `jobfleet doctor` says of the store of jobs. */
-import { resolve } from 'node:path';
 import { inspectEmbedded } from '../backends/embedded/inspect.ts';
 import { openBackend } from '../backends/open.ts';
 import { listWorkers } from '../backends/worker-list.ts';
+import { storeUrl } from '../runtime/env.ts';
 import { judgeWorkers } from './doctor-fleet.ts';
 import type { Finding } from './finding.ts';
 import { version } from './version.ts';
@@ -10,9 +10,8 @@ import { version } from './version.ts';
 const skewLimitMs = 2_000;
 
 /** Opens the store as a process would, looks, and closes it. A store that cannot be opened is one unsafe finding. */
-export async function checkStore(queueUrl: string, dataDir: string): Promise<Finding[]> {
-  const dir = resolve(dataDir, 'queue');
-  const url = queueUrl === 'embedded' ? `embedded:${dir}` : queueUrl;
+export async function checkStore(env: Parameters<typeof storeUrl>[0]): Promise<Finding[]> {
+  const url = storeUrl(env);
   // What goes wrong in the background shows in an answer that is missing.
   const ignore = (): void => undefined;
   try {
@@ -24,7 +23,7 @@ export async function checkStore(queueUrl: string, dataDir: string): Promise<Fin
         ...found.map((one) => ({ ...one, check: `jobs: ${one.check}` })),
         await checkClock(() => backend.now()),
         ...judgeWorkers(await listWorkers(backend.records), version()),
-        ...(queueUrl === 'embedded' ? [await checkEmbedded(dir)] : []),
+        ...(env.QUEUE_URL === 'embedded' ? [await checkEmbedded(url.slice('embedded:'.length))] : []),
       ];
     } finally {
       await backend.close();

@@ -25,7 +25,7 @@ export async function doctor(flags: { readonly json?: boolean }): Promise<void> 
   const documents = await checkDocuments(env);
   const findings = [
     checkNode(),
-    ...(await checkStore(env.QUEUE_URL, env.DATA_DIR)),
+    ...(await checkStore(env)),
     await checkObjects(env),
     documents,
     await checkIsolation(),

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, expectTypeOf, test } from 'vitest';
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
@@ -200,5 +203,19 @@ test('openClient brings its own store', async () => {
     expect(await client.status(id)).toBeUndefined();
   } finally {
     await own.close();
+  }
+});
+
+test('openClient puts jobs where the processes of the same environment look for them', async () => {
+  const DATA_DIR = await mkdtemp(join(tmpdir(), 'jobfleet-client-'));
+  const own = await openClient({ DATA_DIR, QUEUE_URL: '' }, { registry });
+  const served = await openBackend(`embedded:${join(DATA_DIR, 'queue')}`, { onError: () => undefined });
+  try {
+    const { id } = await own.enqueue(greet, { name: 'own' });
+    expect(await served.queue(greet.name).getJob(id)).toMatchObject({ id });
+  } finally {
+    await own.close();
+    await served.close();
+    await rm(DATA_DIR, { recursive: true });
   }
 });

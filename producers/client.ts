@@ -11,6 +11,7 @@ import { openBackend } from '../backends/open.ts';
 import { tenantReader } from '../backends/tenants.ts';
 import type { Enqueued, EnqueueOptions, Input, Job } from '../jobs/define.ts';
 import { loadRegistry, type Registry } from '../jobs/registry.ts';
+import { commonEnv, parseEnv, storeUrl } from '../runtime/env.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openObjectStore } from '../runtime/open-object-store.ts';
@@ -211,11 +212,13 @@ export function createClient(parts: ClientParts): Client {
   };
 }
 
+const clientEnv = commonEnv.pick({ DATA_DIR: true, QUEUE_URL: true, REDIS_BATCHING: true, STORAGE_URL: true });
+
 /**
- * A client with a store of its own, for a service that only enqueues: `QUEUE_URL` (default `embedded`, relative to the
- * working directory). With `STORAGE_URL`, which must be the workers' own, payloads of up to 10 MiB are taken; with
- * `ENCRYPTION_KEY`, theirs as well, types with secret fields. Close it when done. `onError` hears of connections that fail in the background; default: nobody,
- * because every call that meets one throws by itself.
+ * A client with a store of its own, for a service that only enqueues: `QUEUE_URL` (default `embedded`, in `DATA_DIR`), as
+ * the processes that serve it read them. With `STORAGE_URL`, which must be the workers' own, payloads of up to 10 MiB are
+ * taken; with `ENCRYPTION_KEY`, theirs as well, types with secret fields. Close it when done. `onError` hears of
+ * connections that fail in the background; default: nobody, because every call that meets one throws by itself.
  */
 export async function openClient(
   env: Readonly<Record<string, string | undefined>>,
@@ -223,13 +226,14 @@ export async function openClient(
 ): Promise<Client & { readonly close: () => Promise<void> }> {
   const registry = options.registry ?? (await loadRegistry());
   const secrets = secretBoxOf(env);
-  const backend = await openBackend(env['QUEUE_URL'] ?? 'embedded', {
+  const own = parseEnv(clientEnv, env);
+  const backend = await openBackend(storeUrl(own), {
     onError: options.onError ?? (() => undefined),
     connections: 2,
-    batching: env['REDIS_BATCHING'] !== 'off',
+    batching: own.REDIS_BATCHING === 'on',
   });
   try {
-    const storageUrl = env['STORAGE_URL'];
+    const storageUrl = own.STORAGE_URL;
     const objects = storageUrl && (await openObjectStore(storageUrl, { baseDir: process.cwd(), environment: env }));
     return {
       ...createClient({ backend, registry, secrets, ...(objects ? { objects } : {}) }),

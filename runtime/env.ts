@@ -3,6 +3,7 @@
  * `.describe(…)`; docs.test.ts reads those texts. Nothing but composition roots reads `process.env`.
  */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 
 export class ConfigurationError extends Error {
@@ -72,6 +73,11 @@ export const commonEnv = z.object({
     .default(25_000)
     .describe('how long running jobs may take to finish after SIGTERM before they are handed back'),
 });
+
+/** Where every process of one environment finds the store of jobs: the embedded one lies in DATA_DIR unless QUEUE_URL names another folder. */
+export function storeUrl({ DATA_DIR, QUEUE_URL }: Pick<z.output<typeof commonEnv>, 'DATA_DIR' | 'QUEUE_URL'>): string {
+  return QUEUE_URL === 'embedded' ? `embedded:${resolve(DATA_DIR, 'queue')}` : QUEUE_URL;
+}
 
 type Values = Readonly<Record<string, string | undefined>>;
 
