@@ -2,6 +2,7 @@
 import { isPgPool, PostgresConnection, PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
 import { type Backend, type BackendKind, type BackendOptions, capabilities } from './backend.ts';
+import { batchLogs, postgresLogs } from './batched-logs.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
@@ -125,6 +126,7 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
     if (wants.withBlockingConnection === true) {
       claimInTurn(backend);
       batchPostgresEnds(backend, pool, options.concurrency ?? 1);
+      batchLogs(backend, postgresLogs(pool, name));
       sweepByStore(backend, pool, name, options);
       flushes.add(gatherMetrics(backend, pool, name, onError));
     }

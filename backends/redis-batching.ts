@@ -1,8 +1,9 @@
 /**
  * What we replace on BullMQ's Redis backend so that calls share script calls: adds where jobs are added, completions
- * where they are run. Keys, fields, states and events stay BullMQ's, so other BullMQ programs work on the same queues.
+ * and log lines where they are run. Keys, fields, states and events stay BullMQ's, so other BullMQ programs work on the same queues.
  */
 import type { RedisQueueBackend } from 'bullmq';
+import { batchLogs, redisLogs } from './batched-logs.ts';
 import type { StoreSettings } from './bullmq.ts';
 import { batchRedisAdds } from './redis-batched-adds.ts';
 import { batchRedisEnds } from './redis-batched-ends.ts';
@@ -23,4 +24,8 @@ export function batchRedis(
     maxDataPoints: settings.metrics?.maxDataPoints,
     workerName: settings.name,
   });
+  batchLogs(
+    backend,
+    redisLogs(line, (name) => backend.toKey(name)),
+  );
 }

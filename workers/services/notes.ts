@@ -5,6 +5,7 @@ import { mask, maskText } from '../../runtime/mask.ts';
 /** Where notes go: the stored job, or a test's arrays. */
 export interface NoteSink {
   readonly progress: (value: ProgressNote) => Promise<unknown>;
+  /** Called for the next line while the last one is under way: the store keeps their order. */
   readonly log: (line: string) => Promise<unknown>;
 }
 
@@ -31,8 +32,6 @@ export function createNotes(sink: NoteSink, onError: (error: unknown) => void): 
   let lines = 0;
   let failed = false;
   const open = new Set<Promise<void>>();
-  // One after the other: PostgreSQL numbers the lines of a job and refuses one of two that come together.
-  let lastLine: Promise<unknown> = Promise.resolve();
 
   const send = (write: () => Promise<unknown>): void => {
     const sending: Promise<void> = write()
@@ -69,11 +68,7 @@ export function createNotes(sink: NoteSink, onError: (error: unknown) => void): 
       if (lines > logLinesKept) return;
       const line =
         lines === logLinesKept ? 'warn no more lines are kept for this attempt' : lineOf(level, message, facts);
-      const write = () => sink.log(line);
-      send(() => {
-        lastLine = lastLine.then(write, write);
-        return lastLine;
-      });
+      send(() => sink.log(line));
     },
     async flush() {
       sendProgress();
