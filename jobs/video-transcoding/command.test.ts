@@ -76,6 +76,15 @@ describe('transcodeCommand', () => {
     );
   });
 
+  it('names the initialisation after its rendition, whether made alone or together', () => {
+    const name = (changes: Partial<Encoding>): string | undefined =>
+      after('-hls_fmp4_init_filename', transcodeCommand(encoding(pal, changes)).after);
+    expect(name({})).toBe('init_%v.mp4');
+    expect(name({ rungs: [] })).toBe('init_audio.mp4');
+    const [small] = encoding(pal).rungs;
+    expect(name({ rungs: small === undefined ? [] : [small], audioKbps: undefined })).toBe('init_360p.mp4');
+  });
+
   it('gives small sizes half of 60 frames a second, the same frames whether made alone or together', () => {
     const together = encoding({ num: 60, den: 1 });
     expect(after('-filter_complex', transcodeCommand(together).after)).toBe(

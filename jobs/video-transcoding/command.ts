@@ -114,6 +114,14 @@ function pictureOptions(encoding: Encoding, video: NonNullable<Source['video']>,
   ];
 }
 
+/**
+ * A file name that is the same whichever renditions are made together: what a killed attempt has stored already is then
+ * written over, not left beside. ffmpeg numbers them by position, and fills `%v` in only where there are several.
+ */
+function initName(names: readonly string[]): string {
+  return `init_${names.length === 1 ? names[0] : '%v'}.mp4`;
+}
+
 /** Makes `<folder>/<name>/index.m3u8`, its initialisation and its segments for every missing rendition. */
 export function transcodeCommand(encoding: Encoding): Command {
   const { source, folder, threads, audioKbps } = encoding;
@@ -146,6 +154,7 @@ export function transcodeCommand(encoding: Encoding): Command {
         '-hls_time': encoding.segmentSeconds,
         '-hls_playlist_type': 'vod',
         '-hls_segment_type': 'fmp4',
+        '-hls_fmp4_init_filename': initName(audio === undefined ? names : [...names, audioName]),
         '-hls_flags': 'independent_segments',
         '-var_stream_map': streamMap(names, audio !== undefined),
         '-hls_segment_filename': `${folder}/%v/seg_%05d.m4s`,

@@ -6,6 +6,7 @@ import type { ObjectStore } from '../../runtime/object-store.ts';
 import { openFolderStore } from '../../runtime/object-store-folder.ts';
 import { clip, fastH264, pathOf, resultOf, shapesOf, tone, transcode } from '../../tests/support/clips.ts';
 import { decode, download, keyFrameTimes } from '../../tests/support/hls.ts';
+import { namedBy } from '../../tests/support/video-corpus.ts';
 import type { Running } from '../../workers/running.ts';
 import { ffmpegMissing } from './ffmpeg.ts';
 
@@ -61,6 +62,27 @@ describe.skipIf(missing !== undefined)('video-transcoding on generated clips', {
     expect(third.result).toEqual(second.result);
     await using other = await transcode(bytes, { objects: store }, { resolutions: ['360p'] });
     expect(other.logs).toEqual(['info to encode: audio']);
+    await store.close();
+  });
+
+  it('writes over what an attempt has stored that died in the middle of a rendition', async () => {
+    const bytes = await clip(folder, 'dies.mp4', ['testsrc2=size=320x240:rate=10:duration=1', tone], fastH264);
+    const store = await openFolderStore(join(folder, 'dies'));
+    const dying: ObjectStore = {
+      ...store,
+      put: (key, body, options) =>
+        key.includes('/audio-') && key.endsWith('.m3u8')
+          ? Promise.reject(new Error('the worker is dead'))
+          : store.put(key, body, options),
+    };
+    await using first = await transcode(bytes, { objects: dying });
+    expect(first.outcome.state).toBe('retry');
+    await using second = await transcode(bytes, { objects: store, attempt: 2 });
+    expect(second.logs).toEqual(['info to encode: audio']);
+    const root = join(folder, 'dies-tree');
+    const keys = await download(store, 't/-/video/', root);
+    const named = await namedBy(root, resultOf(second), 't/-/video/');
+    expect(keys.toSorted()).toEqual(named.toSorted());
     await store.close();
   });
 

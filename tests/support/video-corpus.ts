@@ -53,9 +53,13 @@ export function sizesOf(result: Result<typeof videoTranscoding>): string {
   return result.renditions.map((one) => `${one.name} ${one.width}x${one.height}`).join(', ');
 }
 
-/** Every key that the result, its playlists and their folders name; `root` holds a copy of the keys below `t/-/`. */
-export async function namedBy(root: string, result: Result<typeof videoTranscoding>): Promise<string[]> {
-  const below = (object: string): string => object.replace('object:t/-/', '');
+/** Every key below `prefix` that the result, its playlists and their folders name; `root` holds a copy of those keys. */
+export async function namedBy(
+  root: string,
+  result: Result<typeof videoTranscoding>,
+  prefix = 't/-/',
+): Promise<string[]> {
+  const below = (object: string): string => object.replace(`object:${prefix}`, '');
   const playlist = below(result.playlist);
   const { media } = parseMaster(await readFile(join(root, playlist), 'utf8'));
   const playlists = new Set([
