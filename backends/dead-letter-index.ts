@@ -18,6 +18,8 @@ export interface DeadLetterIndex {
 
 const keptPerQueue = 200_000;
 const rowsPerCall = 1_000;
+/** The store reads the next rows while these become letters. */
+const callsAtOnce = 3;
 const refreshMs = 5_000;
 /** Enough for a page in a terminal; the whole message is in the job. */
 const messageChars = 500;
@@ -38,10 +40,13 @@ export function createDeadLetterIndex(failed: FailedReader, now: () => number = 
     // A job that was redriven and failed again has its old id and a new time.
     const isNew = (entry: { id: string; failedAt: number }) => known.get(entry.id)?.failedAt !== entry.failedAt;
     const news = ids.filter(isNew).map(({ id }) => id);
-    for (let start = 0; start < news.length; start += rowsPerCall) {
-      for (const row of await failed.rows(queue, news.slice(start, start + rowsPerCall)))
-        known.set(row.id, letterOf(queue, row));
-    }
+    const starts = Array.from({ length: Math.ceil(news.length / rowsPerCall) }, (_, at) => at * rowsPerCall).values();
+    const readRows = async (): Promise<void> => {
+      for (const start of starts)
+        for (const row of await failed.rows(queue, news.slice(start, start + rowsPerCall)))
+          known.set(row.id, letterOf(queue, row));
+    };
+    await Promise.all(Array.from({ length: callsAtOnce }, readRows));
     index.letters = ids.slice(0, keptPerQueue).flatMap(({ id }) => known.get(id) ?? []);
     index.complete = ids.length <= keptPerQueue;
     index.readAt = startedAt;

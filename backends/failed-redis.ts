@@ -1,6 +1,24 @@
-/** Dead letters in bulk from BullMQ's keys: one pipeline each, payload and stack left where they are. */
-import type { FailedReader, FailedRow } from './backend.ts';
+/** Dead letters in bulk from BullMQ's keys: short facts of a thousand in one answer, payload and stack left where they are. */
+import { z } from 'zod';
+import type { FailedReader } from './backend.ts';
 import type { RedisClient } from './redis-client.ts';
+import { script } from './redis-script.ts';
+
+// KEYS: the jobs. One text for all: an answer with a part for each field costs its reader ten times as much. `-` for a
+// job that came without facts of ours, or whose options cannot be read.
+const readRows = script(`
+  local rows = {}
+  for at, key in ipairs(KEYS) do
+    local job = redis.call('HMGET', key, 'name', 'opts', 'failedReason', 'atm', 'timestamp', 'finishedOn')
+    job[2] = string.match(job[2] or '', '"jobfleet":{[^{}]*"tenant":"([^"\\\\]*)"') or '-'
+    rows[at] = job
+  end
+  return cjson.encode(rows)`);
+const absent = z.literal(false);
+const text = z.string();
+const rowsOf = z.array(
+  z.tuple([text.or(absent), text, text.or(absent), text.or(absent), text.or(absent), text.or(absent)]),
+);
 
 export function redisFailed(client: RedisClient, prefixOf: (queue: string) => string): FailedReader {
   return {
@@ -12,42 +30,27 @@ export function redisFailed(client: RedisClient, prefixOf: (queue: string) => st
       }));
     },
     async rows(queue, ids) {
-      // Commands sent in one turn of the event loop share a round trip.
-      const found = await Promise.all(
-        ids.map((id) =>
-          client.hmget(
-            `${prefixOf(queue)}:${queue}:${id}`,
-            'name',
-            'opts',
-            'failedReason',
-            'atm',
-            'timestamp',
-            'finishedOn',
-          ),
-        ),
+      const prefix = `${prefixOf(queue)}:${queue}:`;
+      const answer = await readRows(
+        client,
+        ids.map((id) => prefix + id),
+        [],
       );
-      return ids.flatMap((id, index): FailedRow[] => {
-        const [name, opts, reason, attempts, createdAt, failedAt] = found[index] ?? [];
+      const found = rowsOf.parse(JSON.parse(String(answer)));
+      return found.flatMap(([name, tenant, reason, attempts, createdAt, failedAt], index) => {
+        const id = ids[index];
         // No finish time: redriven or discarded since the ids were read.
-        if (typeof name !== 'string' || typeof failedAt !== 'string') return [];
-        return [
-          {
-            id,
-            name,
-            tenant: tenantOf(opts),
-            reason: reason ?? '',
-            attempts: Number(attempts ?? 0),
-            createdAt: Number(createdAt),
-            failedAt: Number(failedAt),
-          },
-        ];
+        if (id === undefined || name === false || failedAt === false) return [];
+        return {
+          id,
+          name,
+          tenant,
+          reason: reason === false ? '' : reason,
+          attempts: Number(attempts),
+          createdAt: Number(createdAt),
+          failedAt: Number(failedAt),
+        };
       });
     },
   };
-}
-
-/** `-` for a job that came without facts of ours, or whose options cannot be read. */
-function tenantOf(opts: string | null | undefined): string {
-  const tenant = /"jobfleet":\{[^{}]*"tenant":("(?:[^"\\]|\\.)*")/.exec(opts ?? '')?.[1];
-  return tenant === undefined ? '-' : String(JSON.parse(tenant));
 }

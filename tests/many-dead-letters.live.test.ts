@@ -54,10 +54,10 @@ describe.each([
       const [original, copy] = await Promise.all([id, copyId(id, 7)].map((one) => letters.inspect(queue, one)));
       expect(original?.job.failedReason).toBe('HTTP_503: try 0 again');
       const { timestamp, finishedOn = 0 } = original?.job ?? { timestamp: 0 };
-      expect(copy?.job.toJSON()).toEqual({
-        ...original?.job.toJSON(),
+      expect(copy?.job.asJSON()).toEqual({
+        ...original?.job.asJSON(),
         id: copyId(id, 7),
-        failedReason: 'HTTP_503: try 7 again',
+        failedReason: JSON.stringify('HTTP_503: try 7 again'),
         timestamp: timestamp - 7,
         finishedOn: finishedOn - 7,
       });
@@ -69,7 +69,7 @@ describe.each([
       async () => {
         const fresh = open();
         const times: Record<string, number> = {};
-        const allowedMs = limitMs * crowding();
+        const crowdedBefore = crowding();
         const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
           const startedAt = performance.now();
           const answer = await work();
@@ -95,10 +95,11 @@ describe.each([
         const done = real.done + next.done;
         expect(await stage.backend.queue(queue).getWaitingCount()).toBe(done);
         expect(await stage.backend.queue(queue).getFailedCount()).toBe(count - done);
+        const crowded = Math.max(crowdedBefore, crowding());
         process.stdout.write(
-          `${count} dead letters on ${store}, ms: ${JSON.stringify(times)}, redriven ${real.done} and ${next.done}, crowding ${crowding().toFixed(1)}\n`,
+          `${count} dead letters on ${store}, ms: ${JSON.stringify(times)}, redriven ${real.done} and ${next.done}, crowding ${crowded.toFixed(1)}\n`,
         );
-        expect(Object.entries(times).filter(([, ms]) => ms > allowedMs)).toEqual([]);
+        expect(Object.entries(times).filter(([, ms]) => ms > limitMs * crowded)).toEqual([]);
       },
       5 * minute,
     );
@@ -117,7 +118,10 @@ async function fail(stage: TenantStage): Promise<{ readonly queue: string; reado
     },
   );
   const client = stage.client();
-  const payloads = reasons.map((_, at) => ({ payload: { key: `${at}${'x'.repeat(1_900)}` }, options: { tenant: 'acme' } }));
+  const payloads = reasons.map((_, at) => ({
+    payload: { key: `${at}${'x'.repeat(1_900)}` },
+    options: { tenant: 'acme' },
+  }));
   const jobs = await client.enqueueMany(job, payloads);
   const fleet = await stage.work([job]);
   await until(async () => expect(await stage.backend.queue(job.name).getFailedCount()).toBe(reasons.length));

@@ -1,6 +1,10 @@
 /** Dead letters by the hundred thousand: copies of one that was made the normal way, written where they are stored. */
 import { Pool } from 'pg';
 import type { Backend } from '../../backends/backend.ts';
+import { dial, queuePrefix } from '../../backends/redis-client.ts';
+import { hangUp } from '../../backends/redis-lines.ts';
+import { script } from '../../backends/redis-script.ts';
+import { parseRedisUrl } from '../../backends/redis-url.ts';
 import { tenantKey } from '../../backends/tenant-index.ts';
 
 export interface Copies {
@@ -17,9 +21,8 @@ export interface Copies {
 export const copyId = (id: string, n: number): string => `${id}-${n}`;
 
 /** All that is stored of the letter, under other ids, accepted and failed a millisecond earlier each. */
-export async function copyLetters(backend: Backend, copies: Copies): Promise<void> {
-  if (backend.leaseConnection.kind === 'redis') return copyInRedis(backend, copies);
-  return copyInPostgres(backend.leaseConnection.url, copies);
+export function copyLetters({ leaseConnection: { kind, url } }: Backend, copies: Copies): Promise<void> {
+  return kind === 'redis' ? copyInRedis(url, copies) : copyInPostgres(url, copies);
 }
 
 async function copyInPostgres(url: string, { queue, id, count, reason: [before, after] }: Copies): Promise<void> {
@@ -39,9 +42,10 @@ async function copyInPostgres(url: string, { queue, id, count, reason: [before, 
   }
 }
 
-const perScript = 5_000;
-// KEYS: the job, the failed jobs. ARGV: first and last copy, the two parts of the reason. Answers when the job was added.
-const copyScript = `
+/** A script stops the server for as long as it runs: Sentinels must not take it for dead. */
+const perScript = 500;
+// KEYS: the job, the failed jobs. ARGV: first and last copy, the two parts of the reason, the id. Answers when it was added.
+const copyScript = script(`
   local fields = redis.call('HGETALL', KEYS[1])
   local job = {}
   for at = 1, #fields, 2 do job[fields[at]] = at + 1 end
@@ -53,16 +57,18 @@ const copyScript = `
     redis.call('HSET', KEYS[1] .. '-' .. n, unpack(fields))
     redis.call('ZADD', KEYS[2], failed - n, ARGV[5] .. '-' .. n)
   end
-  return string.format('%.0f', added)`;
+  return string.format('%.0f', added)`);
 
-async function copyInRedis(backend: Backend, { queue, id, tenant, count, reason }: Copies): Promise<void> {
-  const stock = backend.queue(queue);
-  const client = await stock.getBackend().client;
-  const keys = [stock.toKey(id), stock.toKey('failed')];
+async function copyInRedis(url: string, { queue, id, tenant, count, reason }: Copies): Promise<void> {
+  const address = parseRedisUrl(url);
+  const client = await dial(address, () => undefined);
+  const prefix = `${queuePrefix(address.form, queue)}:${queue}:`;
   for (let first = 1; first <= count; first += perScript) {
     const last = Math.min(count, first + perScript - 1);
-    const added = Number(await client.eval(copyScript, keys.length, ...keys, first, last, ...reason, id));
+    const args = [first, last, ...reason, id];
+    const added = Number(await copyScript(client, [prefix + id, `${prefix}failed`], args));
     const entries = Array.from({ length: last - first + 1 }, (_, at) => [added - first - at, copyId(id, first + at)]);
     await client.zadd(tenantKey(queue, tenant), ...entries.flat());
   }
+  await hangUp(client);
 }
