@@ -20,8 +20,15 @@ import { searchTests } from './conformance-search.ts';
 import { createStage, type Register } from './conformance-stage.ts';
 import { watchingTests } from './conformance-watching.ts';
 
-/** Titles of tests that do not apply to a store, each with the reason. */
+/** Titles of tests that a store cannot be asked, each with the reason. */
 export type Skips = Readonly<Record<string, string>>;
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** Why the store of this test cannot be asked: what is documented of it, no server that is missing. `script/test` lists it. */
+    notAsked?: string;
+  }
+}
 
 /** `heavy` repeats the races often enough to meet what is rare. */
 export function conformance(
@@ -34,13 +41,15 @@ export function conformance(
     beforeAll(start);
     afterEach(cleanUp);
     afterAll(stop);
+    const skips = new Map(Object.entries(options.skips ?? {}));
     // Titles and bodies come from the parts below, and a skip is data: the linter cannot see either.
     const register: Register = (title, run, timeoutMs) => {
-      const reason = options.skips?.[title];
+      const reason = skips.get(title);
+      skips.delete(title);
       // oxlint-disable-next-line vitest/valid-title, vitest/expect-expect, vitest/no-conditional-tests
       if (reason === undefined) test(title, run, timeoutMs);
-      // oxlint-disable-next-line vitest/no-disabled-tests, vitest/no-conditional-tests
-      else test.skip(`${title} (skipped: ${reason})`);
+      // oxlint-disable-next-line vitest/valid-title, vitest/expect-expect, vitest/no-disabled-tests, vitest/no-conditional-tests
+      else test.skip(title, { meta: { notAsked: reason } }, run);
     };
     jobTests(stage, register);
     editTests(stage, register);
@@ -56,5 +65,6 @@ export function conformance(
     fairnessTests(stage, register);
     limitTests(stage, register);
     fleetTests(stage, register);
+    if (skips.size > 0) throw new RangeError(`no test has the title ${[...skips.keys()].join(', ')}`);
   });
 }

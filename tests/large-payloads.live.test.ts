@@ -4,15 +4,12 @@ import { join } from 'node:path';
 import { afterAll, describe } from 'vitest';
 import { openBackend } from '../backends/open.ts';
 import { largePayloads } from './support/large-payloads.suite.ts';
-import { redisDatabase } from './support/redis-database.ts';
+import { onRedisForms } from './support/redis-forms.ts';
 
 const { TEST_POSTGRES_URL: postgresUrl } = process.env;
-const redisUrl = redisDatabase('large-payloads');
 const onError = () => undefined;
 
-describe.skipIf(redisUrl === undefined)('Redis of TEST_REDIS_URL', () => {
-  largePayloads('redis', () => openBackend(redisUrl ?? '', { onError }));
-});
+onRedisForms('large-payloads', (name, url) => largePayloads(name, () => openBackend(url(), { onError })));
 
 describe.skipIf(postgresUrl === undefined)('PostgreSQL of TEST_POSTGRES_URL', () => {
   largePayloads('postgres', () => openBackend(postgresUrl ?? '', { onError }));

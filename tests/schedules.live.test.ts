@@ -12,7 +12,7 @@ import { pauseKey, readRecord, scheduleKey } from '../backends/schedule-record.t
 import { readSlotId } from '../backends/slot-id.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
-import { redisDatabase } from './support/redis-database.ts';
+import { onRedisForms } from './support/redis-forms.ts';
 
 const script = fileURLToPath(new URL('./support/schedule-process.ts', import.meta.url));
 const type = 'ticking';
@@ -30,16 +30,15 @@ interface Place {
   readonly objects: ObjectStore;
 }
 
-/** `redis`: the server of TEST_REDIS_URL, in a database of its own. Everybody who opens a store keeps all its schedules. */
-async function openPlace(store: 'embedded' | 'postgres' | 'redis'): Promise<Place> {
+/** `store`: `embedded`, `postgres` (a server of the place) or an address. Everybody who opens a store keeps all its schedules. */
+async function openPlace(store: string): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-schedules-'));
   await chmod(folder, 0o711);
   closers.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const server =
     store === 'postgres' ? await openEmbedded(join(folder, 'server'), { onError: () => undefined }) : undefined;
   if (server !== undefined) closers.push(() => server.close());
-  const queueUrl =
-    server?.url ?? (store === 'redis' ? (redisDatabase('schedules') ?? '') : `embedded:${join(folder, 'queue')}`);
+  const queueUrl = server?.url ?? (store === 'embedded' ? `embedded:${join(folder, 'queue')}` : store);
   const backend = await openBackend(queueUrl, { onError: () => undefined });
   closers.push(() => backend.close());
   const forget = async (): Promise<void> => {
@@ -130,51 +129,48 @@ async function pause({ backend }: Place): Promise<void> {
   await backend.records.putIfAbsent(pauseKey(type), '{"by":"test","reason":"over","at":1}', null);
 }
 
-describe.each(['embedded', 'postgres', 'redis'] as const)('%s', (store) => {
-  const isMissing = store === 'redis' && redisDatabase('schedules') === undefined;
-
-  it.skipIf(isMissing)(
-    'gives every slot one run, with four instances that start at once and are killed in mid-slot',
-    async () => {
-      const place = await openPlace(store);
-      const startedAt = Date.now();
-      const instances = await startInstances(place, 4);
-      await moreEnded(place, 2);
-      // Two one by one, in the middle of a run; then the rest together. Meanwhile nobody is there.
-      for (const { child, exited } of instances.slice(0, 2)) {
-        await midSlot(place);
-        child.kill('SIGKILL');
-        await exited;
-        await moreEnded(place, 1);
-      }
+function slotsOf(store: () => string): void {
+  it('gives every slot one run, with four instances that start at once and are killed in mid-slot', async () => {
+    const place = await openPlace(store());
+    const startedAt = Date.now();
+    const instances = await startInstances(place, 4);
+    await moreEnded(place, 2);
+    // Two one by one, in the middle of a run; then the rest together. Meanwhile nobody is there.
+    for (const { child, exited } of instances.slice(0, 2)) {
       await midSlot(place);
-      for (const { child } of instances.slice(2)) child.kill('SIGKILL');
-      await Promise.all(instances.map(({ exited }) => exited));
-      const last = await startInstances(place, 2);
-      await moreEnded(place, 3);
-      await pause(place);
-      await vi.waitFor(
-        async () => {
-          const [stored] = await place.backend.records.get([scheduleKey(type)]);
-          const { open, skipped } = readRecord(stored?.value);
-          if (open.length > 0 || skipped?.reason !== 'paused')
-            throw new Error(`not at rest: ${stored?.value}\n${last.map(({ output }) => output()).join('\n---\n')}`);
-        },
-        { timeout: waitMs, interval: 50 },
-      );
-      for (const { child } of last) child.kill('SIGTERM');
-      expect(await Promise.all(last.map(({ exited }) => exited))).toEqual([0, 0]);
-      const ended = [...(await marks(place.objects, 'ended')).keys()].toSorted((a, b) => a - b);
-      const [first = Number.NaN] = ended;
-      expect(first).toBeGreaterThanOrEqual(startedAt);
-      // Every other second from the first tick to the last one before the pause.
-      expect(ended).toEqual(Array.from(ended, (_, index) => first + index * 2_000));
-      // One run at a time: each death can have made one slot start again.
-      const starts = [...(await marks(place.objects, 'started')).values()].reduce((sum, count) => sum + count, 0);
-      expect(starts - ended.length).toBeLessThanOrEqual(instances.length);
-      const [stored] = await place.backend.records.get([scheduleKey(type)]);
-      expect(readRecord(stored?.value).last).toMatchObject({ slot: ended.at(-1), outcome: 'done' });
-    },
-    240_000,
-  );
-});
+      child.kill('SIGKILL');
+      await exited;
+      await moreEnded(place, 1);
+    }
+    await midSlot(place);
+    for (const { child } of instances.slice(2)) child.kill('SIGKILL');
+    await Promise.all(instances.map(({ exited }) => exited));
+    const last = await startInstances(place, 2);
+    await moreEnded(place, 3);
+    await pause(place);
+    await vi.waitFor(
+      async () => {
+        const [stored] = await place.backend.records.get([scheduleKey(type)]);
+        const { open, skipped } = readRecord(stored?.value);
+        if (open.length > 0 || skipped?.reason !== 'paused')
+          throw new Error(`not at rest: ${stored?.value}\n${last.map(({ output }) => output()).join('\n---\n')}`);
+      },
+      { timeout: waitMs, interval: 50 },
+    );
+    for (const { child } of last) child.kill('SIGTERM');
+    expect(await Promise.all(last.map(({ exited }) => exited))).toEqual([0, 0]);
+    const ended = [...(await marks(place.objects, 'ended')).keys()].toSorted((a, b) => a - b);
+    const [first = Number.NaN] = ended;
+    expect(first).toBeGreaterThanOrEqual(startedAt);
+    // Every other second from the first tick to the last one before the pause.
+    expect(ended).toEqual(Array.from(ended, (_, index) => first + index * 2_000));
+    // One run at a time: each death can have made one slot start again.
+    const starts = [...(await marks(place.objects, 'started')).values()].reduce((sum, count) => sum + count, 0);
+    expect(starts - ended.length).toBeLessThanOrEqual(instances.length);
+    const [stored] = await place.backend.records.get([scheduleKey(type)]);
+    expect(readRecord(stored?.value).last).toMatchObject({ slot: ended.at(-1), outcome: 'done' });
+  }, 240_000);
+}
+
+describe.each(['embedded', 'postgres'])('%s', (store) => slotsOf(() => store));
+onRedisForms('schedules', (_name, url) => slotsOf(url));

@@ -3,6 +3,7 @@ import { tenantTests } from './support/tenants.suite.ts';
 
 describe.each([
   ['redis', 'TEST_REDIS_URL'],
+  ['redis with Sentinels', 'TEST_REDIS_SENTINEL_URL'],
   ['redis cluster', 'TEST_REDIS_CLUSTER_URL'],
   ['postgres', 'TEST_POSTGRES_URL'],
 ])('%s of %s', (name, variable) => {

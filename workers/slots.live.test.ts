@@ -1,15 +1,12 @@
 import { describe } from 'vitest';
 import { openBackend } from '../backends/open.ts';
-import { redisDatabase } from '../tests/support/redis-database.ts';
+import { onRedisForms } from '../tests/support/redis-forms.ts';
 import { slotTests } from './slots.suite.ts';
 
 const { TEST_POSTGRES_URL: postgresUrl } = process.env;
-const redisUrl = redisDatabase('slots');
 const onError = (): undefined => undefined;
 
-describe.skipIf(redisUrl === undefined)('Redis of TEST_REDIS_URL', () => {
-  slotTests('redis', () => openBackend(redisUrl ?? '', { onError }));
-});
+onRedisForms('slots', (name, url) => slotTests(name, () => openBackend(url(), { onError })));
 
 describe.skipIf(postgresUrl === undefined)('PostgreSQL of TEST_POSTGRES_URL', () => {
   slotTests('postgres', () => openBackend(postgresUrl ?? '', { onError }));

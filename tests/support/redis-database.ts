@@ -21,12 +21,15 @@ const owners = [
 ] as const;
 type Owner = (typeof owners)[number];
 
+/** Its number, the same on every server. */
+export const databaseOf = (owner: Owner): number => owners.indexOf(owner) + 1;
+
 /** Undefined where no Redis is. */
 export function redisDatabase(owner: Owner): string | undefined {
   const given = process.env['TEST_REDIS_URL'];
   if (given === undefined) return undefined;
   const url = new URL(given);
-  url.pathname = `/${owners.indexOf(owner) + 1}`;
+  url.pathname = `/${databaseOf(owner)}`;
   return url.href;
 }
 

@@ -1,7 +1,10 @@
 /** Reads everything a store of jobs holds, to prove that something is nowhere in it. */
-import { Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import pg from 'pg';
 import type { Backend } from '../../backends/backend.ts';
+import { dial } from '../../backends/redis-client.ts';
+import { hangUp } from '../../backends/redis-lines.ts';
+import { parseRedisUrl } from '../../backends/redis-url.ts';
 
 /** Keys (Redis) or tables (PostgreSQL) in which one of the texts stands; `looked`: how many were read. */
 export async function findInStore(
@@ -12,19 +15,21 @@ export async function findInStore(
 }
 
 async function findInRedis(url: string, texts: readonly string[]) {
-  const client = new Redis(url);
+  const client = await dial(parseRedisUrl(url), () => undefined);
   try {
     const found: string[] = [];
     let looked = 0;
-    for await (const keys of client.scanStream({ count: 500 }))
-      for (const key of keys as string[]) {
-        looked += 1;
-        const held = `${key}\n${JSON.stringify(await readKey(client, key))}`;
-        if (texts.some((text) => held.includes(text))) found.push(key);
-      }
+    // Every key of a Cluster lies on one of its primaries.
+    for (const node of client instanceof Cluster ? client.nodes('master') : [client])
+      for await (const keys of node.scanStream({ count: 500 }))
+        for (const key of keys as string[]) {
+          looked += 1;
+          const held = `${key}\n${JSON.stringify(await readKey(node, key))}`;
+          if (texts.some((text) => held.includes(text))) found.push(key);
+        }
     return { looked, found };
   } finally {
-    client.disconnect();
+    await hangUp(client);
   }
 }
 
