@@ -141,6 +141,8 @@ export interface RecordStore {
   /** `null` deletes. False when the version is no longer that one. */
   compareAndSet(key: string, version: number, value: string | null, ttlMs: number | null): Promise<boolean>;
   get(keys: readonly string[]): Promise<(RecordEntry | undefined)[]>;
+  /** All whose key begins so, in the order of their keys. Redis walks every key it has: for a look, never on the way of a job. */
+  list(prefix: string): Promise<(RecordEntry & { readonly key: string })[]>;
   /** Counting semaphore of leases: true when `holder` is (again) one of at most `max` holders for `ttlMs`. */
   acquire(key: string, holder: string, max: number, ttlMs: number): Promise<boolean>;
   release(key: string, holder: string): Promise<void>;

@@ -1,6 +1,7 @@
 /** The repair bench on every store. */
 import type { Job as StoredJob } from 'bullmq';
 import { expect } from 'vitest';
+import { cancelKey, putCancel } from './cancel-record.ts';
 import { gate, type Register, type Stage, until } from './conformance-stage.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 
@@ -9,8 +10,7 @@ export function deadLetterTests(stage: Stage, register: Register): void {
     createDeadLetters({
       backend: stage.first,
       queues,
-      checkPayload: (_queue, payload) =>
-        JSON.stringify(payload).includes('bad') ? 'to: expected an address' : undefined,
+      checkPayload: refuseBad,
     });
 
   register('lists dead letters newest first, page by page, and groups them by signature', async () => {
@@ -43,11 +43,67 @@ export function deadLetterTests(stage: Stage, register: Register): void {
     await die(stage, name, ['BAD_SOURCE: no']);
     await stage.first.queue(name).add('x', {}, { jobId: 'waiting_1' });
     const detail = await bench(name).inspect(name, 'acme_0');
-    expect(detail?.job.failedReason).toBe('BAD_SOURCE: no');
+    expect(detail?.letter).toMatchObject({ id: 'acme_0', code: 'BAD_SOURCE', message: 'no', attempts: 1 });
     expect(detail?.logs).toEqual(['about to fail']);
-    expect(detail?.history).toEqual({ run: 1, failures: [] });
+    expect(detail?.evidence).toEqual({
+      run: 1,
+      failures: [],
+      interruptions: 0,
+      causes: [],
+      deaths: 0,
+      suspect: false,
+      fence: 1,
+      effects: [],
+      effectApplied: 'no',
+    });
     expect(await bench(name).inspect(name, 'waiting_1')).toBeUndefined();
     expect(await bench(name).inspect(name, 'unknown')).toBeUndefined();
+  });
+
+  register(
+    'shows what happened to it: interruptions with their causes, deaths, effects that were begun or done',
+    async () => {
+      const name = stage.queueName();
+      await die(stage, name, ['SANDBOX_CRASH: gone', 'SANDBOX_CRASH: gone']);
+      const { records } = stage.first;
+      const causes = [
+        { cause: 'deploy', at: 1_700_000_000_000 },
+        { cause: 'crash', at: 1_700_000_060_000 },
+      ];
+      const run = { causes, interrupted: 2, deaths: 3, suspect: true, more: 'kept' };
+      await records.putIfAbsent(`run:${name}:acme_0`, JSON.stringify(run), 60_000);
+      // Every character that a store could take for a pattern.
+      const keys = ['mail', 'push/1:*?[^a]\\_%'];
+      await records.putIfAbsent(`once:${name}:acme_0:${keys[1]}`, '{"state":"begun","fence":2}', 60_000);
+      const inspect = async (id: string) => (await bench(name).inspect(name, id))?.evidence;
+      expect(await inspect('acme_0')).toMatchObject({ effectApplied: 'perhaps' });
+      await records.putIfAbsent(`once:${name}:acme_0:${keys[0]}`, '{"state":"done","fence":1,"result":7}', 60_000);
+      await records.putIfAbsent(`once:${name}:acme_01:mail`, '{"state":"done","fence":1}', 60_000);
+      expect(await inspect('acme_0')).toMatchObject({
+        interruptions: 2,
+        causes,
+        deaths: 3,
+        suspect: true,
+        effects: [
+          { key: keys[0], state: 'done', fence: 1 },
+          { key: keys[1], state: 'begun', fence: 2 },
+        ],
+        effectApplied: 'yes',
+      });
+      expect(await inspect('acme_1')).toMatchObject({ interruptions: 0, effects: [], effectApplied: 'no' });
+    },
+  );
+
+  register('forgets a cancel that came too late when it is redriven', async () => {
+    const name = stage.queueName();
+    await die(stage, name, ['BAD_SOURCE: no', 'BAD_SOURCE: no']);
+    const { records } = stage.first;
+    for (const id of ['acme_0', 'acme_1']) await putCancel(records, name, id, {});
+    expect(await bench(name).redrive(name, 'acme_0', { dryRun: true })).toMatchObject({ state: 'redriven' });
+    expect(await records.get([cancelKey(name, 'acme_0')])).toHaveLength(1);
+    expect(await bench(name).redrive(name, 'acme_0')).toMatchObject({ state: 'redriven' });
+    expect(await bench(name).discard(name, 'acme_1')).toBe(true);
+    expect(await records.get([cancelKey(name, 'acme_0'), cancelKey(name, 'acme_1')])).toEqual([undefined, undefined]);
   });
 
   register('puts one back to work once, with fresh attempts, a patch and its history', async () => {
@@ -99,7 +155,7 @@ export function deadLetterTests(stage: Stage, register: Register): void {
     const [after] = (await fresh.list({}, { limit: 1 })).letters;
     expect(after).toMatchObject({ id: 'acme_0', code: 'NO_SPACE' });
     expect(after?.failedAt).toBeGreaterThanOrEqual(before?.failedAt ?? Number.NaN);
-    expect((await fresh.inspect(name, 'acme_0'))?.history).toMatchObject({
+    expect((await fresh.inspect(name, 'acme_0'))?.evidence).toMatchObject({
       run: 2,
       failures: [{ code: 'BAD_SOURCE' }],
     });
@@ -115,6 +171,45 @@ export function deadLetterTests(stage: Stage, register: Register): void {
     expect(await bench(name).redrive(name, 'acme_0')).toMatchObject({ state: 'redriven' });
   });
 
+  register('goes on behind those it refused, and leaves alone what failed meanwhile', async () => {
+    const name = stage.queueName();
+    const many = 45;
+    await die(
+      stage,
+      name,
+      Array.from({ length: many }, () => 'BAD_SOURCE: no'),
+    );
+    for (let n = 0; n < 30; n += 1) {
+      const job: StoredJob | undefined = await stage.first.queue(name).getJob(`acme_${n}`);
+      await job?.updateData({ to: 'bad' });
+    }
+    const letters = createDeadLetters({
+      backend: stage.first,
+      queues: [name],
+      checkPayload: refuseBad,
+      callMs: 0,
+    });
+    const refused = new Set<string>();
+    let cursor: string | undefined;
+    let done = 0;
+    let calls = 0;
+    do {
+      const report = await letters.redriveMany({ queue: name }, { cursor });
+      expect(report.complete).toBe(report.cursor === undefined);
+      for (const { id } of report.refused) {
+        expect(refused.has(id)).toBe(false);
+        refused.add(id);
+      }
+      done += report.done;
+      calls += 1;
+      if (calls === 1) await die(stage, name, ['BAD_SOURCE: later'], 'other');
+      ({ cursor } = report);
+    } while (cursor !== undefined);
+    expect([calls, refused.size, done]).toEqual([3, 30, 15]);
+    expect(await stage.first.queue(name).getFailedCount()).toBe(31);
+    await expect(letters.discardMany({ queue: name }, { cursor: 'x' })).rejects.toThrow(RangeError);
+  });
+
   register('redrives and discards what a filter names, and only that', async () => {
     const name = stage.queueName();
     await die(
@@ -127,6 +222,7 @@ export function deadLetterTests(stage: Stage, register: Register): void {
       matched: 10,
       done: 10,
       refused: [],
+      cursor: undefined,
       complete: true,
     });
     expect(await stage.first.queue(name).getFailedCount()).toBe(30);
@@ -142,6 +238,9 @@ export function deadLetterTests(stage: Stage, register: Register): void {
     expect(await letters.redriveMany({ code: 'NONE' })).toMatchObject({ matched: 0, done: 0, complete: true });
   });
 }
+
+const refuseBad = (_queue: string, payload: unknown): string | undefined =>
+  JSON.stringify(payload).includes('bad') ? 'to: expected an address' : undefined;
 
 /** Makes one dead letter per reason, one after the other, with ids `<tenant>_<n>`. */
 async function die(

@@ -74,7 +74,7 @@ export function createDeadLetterIndex(failed: FailedReader, now: () => number = 
   };
 }
 
-function letterOf(queue: string, { reason, ...row }: FailedRow): DeadLetter {
+export function letterOf(queue: string, { reason, ...row }: FailedRow): DeadLetter {
   const failure = readFailure(reason);
   const message = failure.message.slice(0, messageChars);
   return { ...row, queue, code: failure.code, message, signature: signatureOf(failure) };

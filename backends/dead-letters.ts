@@ -3,11 +3,12 @@
  * copied elsewhere. CLI, HTTP API and board go through here, so that a redrive means the same everywhere.
  */
 import { randomUUID } from 'node:crypto';
-import type { Job as StoredJob } from 'bullmq';
+import { z } from 'zod';
 import type { Backend } from './backend.ts';
-import { createDeadLetterIndex, type DeadLetter, type DeadLetterIndex } from './dead-letter-index.ts';
+import { forgetCancel } from './cancel-record.ts';
+import { createDeadLetterIndex, type DeadLetter, type DeadLetterIndex, letterOf } from './dead-letter-index.ts';
+import { type Evidence, readEvidence } from './evidence.ts';
 import { deadJob, type Redriven, type RedriveOptions, type RedriveParts, type Refused, redriveOne } from './redrive.ts';
-import { type RunHistory, readHistory } from './run-record.ts';
 
 export type { DeadLetter } from './dead-letter-index.ts';
 export type { Redriven, RedriveOptions, Refused } from './redrive.ts';
@@ -44,17 +45,25 @@ export interface DeadLetterGroup {
 }
 
 export interface DeadLetterDetail {
-  readonly job: StoredJob;
+  readonly letter: DeadLetter;
+  /** What its attempts logged. */
   readonly logs: readonly string[];
-  readonly history: RunHistory;
+  readonly evidence: Evidence;
 }
 
 export interface BulkReport {
   readonly matched: number;
   readonly done: number;
   readonly refused: readonly Refused[];
-  /** False when more than one call's worth matched: call again for the rest. */
+  /** Pass it on to go on behind what this call looked at; undefined when it came to the end. */
+  readonly cursor: string | undefined;
+  /** False when something that matches was not looked at: there is a cursor, or a queue holds more than 200,000. */
   readonly complete: boolean;
+}
+
+export interface BulkOptions {
+  /** Of the call before. What fails again after the first call is left alone. */
+  readonly cursor?: string | undefined;
 }
 
 export interface DeadLetters {
@@ -68,24 +77,24 @@ export interface DeadLetters {
   inspect(queue: string, id: string): Promise<DeadLetterDetail | undefined>;
   /** Puts one back to work: same id, fresh attempts, the fence goes on. Each dead letter goes at most once, whoever asks. */
   redrive(queue: string, id: string, options?: RedriveOptions): Promise<Redriven>;
-  /** The oldest first, at most 1,000 a call and as many as fit into 0.7 s. */
-  redriveMany(filter: DeadLetterFilter, options?: RedriveOptions): Promise<BulkReport>;
+  /** The oldest first, at most 1,000 a call and as many as fit into 0.7 s. Throws a `RangeError` for a cursor that is none. */
+  redriveMany(filter: DeadLetterFilter, options?: RedriveOptions & BulkOptions): Promise<BulkReport>;
   /** Deletes one for good; false when it is no dead letter (any more). */
   discard(queue: string, id: string): Promise<boolean>;
-  /** The oldest first, at most 1,000 a call and as many as fit into 0.7 s. */
-  discardMany(filter: DeadLetterFilter, options?: { readonly dryRun?: boolean }): Promise<BulkReport>;
+  /** As `redriveMany`. */
+  discardMany(filter: DeadLetterFilter, options?: { readonly dryRun?: boolean } & BulkOptions): Promise<BulkReport>;
 }
 
 export interface DeadLetterParts extends Omit<RedriveParts, 'now'> {
   readonly backend: Pick<Backend, 'failed' | 'queue' | 'records' | 'tags'>;
   readonly queues: readonly string[];
   readonly now?: () => number;
+  /** Longer than this no call on many goes on: the caller sees what was done, and calls again. Default 700. */
+  readonly callMs?: number;
 }
 
 const perCall = 1_000;
 const atOnce = 20;
-/** Longer than this no call goes on: the caller sees what was done, and calls again. */
-const pageMs = 700;
 /** Longer than a redrive may take. */
 const claimMs = 30_000;
 
@@ -93,6 +102,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   const now = parts.now ?? Date.now;
   const index = createDeadLetterIndex(parts.backend.failed, now);
   const find = finder(index, parts.queues);
+  const each = eachOldest(find, parts.callMs ?? 700);
   const redrive = redriver({ ...parts, now }, index);
   const discard = discarder(parts, index);
   return {
@@ -105,28 +115,45 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       return { groups: groupsOf(letters), complete };
     },
     async inspect(queue, id) {
-      const job = await deadJob(parts.backend, queue, id);
+      const { backend } = parts;
+      const job = await deadJob(backend, queue, id);
       if (job === undefined) return undefined;
-      const { logs } = await parts.backend.queue(queue).getJobLogs(id);
-      return { job, logs, history: await readHistory(parts.backend.records, queue, id) };
+      const [[row], { logs }, evidence] = await Promise.all([
+        backend.failed.rows(queue, [id]),
+        backend.queue(queue).getJobLogs(id),
+        readEvidence(backend.records, queue, job),
+      ]);
+      return row && { letter: letterOf(queue, row), logs, evidence };
     },
     redrive,
-    async redriveMany(filter, options) {
-      const endsAt = performance.now() + pageMs;
-      const { letters, complete } = await find(filter);
-      const answers = await inGroups(oldest(letters), ({ queue, id }) => redrive(queue, id, options), endsAt);
+    async redriveMany(filter, { cursor, ...options } = {}) {
+      const { answers, ...rest } = await each(filter, cursor, ({ queue, id }) => redrive(queue, id, options));
       const refused = answers.filter((answer) => answer.state === 'refused');
-      const isAll = complete && answers.length === letters.length;
-      return report(letters, isAll, answers.length - refused.length, refused);
+      return { ...rest, done: answers.length - refused.length, refused };
     },
     discard,
-    async discardMany(filter, { dryRun = false } = {}) {
-      const endsAt = performance.now() + pageMs;
-      const { letters, complete } = await find(filter);
+    async discardMany(filter, { cursor, dryRun = false } = {}) {
       const work = ({ queue, id }: DeadLetter) => (dryRun ? Promise.resolve(true) : discard(queue, id));
-      const gone = await inGroups(oldest(letters), work, endsAt);
-      return report(letters, complete && gone.length === letters.length, gone.filter(Boolean).length, []);
+      const { answers, ...rest } = await each(filter, cursor, work);
+      return { ...rest, done: answers.filter(Boolean).length, refused: [] };
     },
+  };
+}
+
+/** One call's worth of what a filter names, the oldest first, from behind the cursor to the newest the first call saw. */
+function eachOldest(find: ReturnType<typeof finder>, callMs: number) {
+  return async <R>(filter: DeadLetterFilter, cursor: string | undefined, work: (letter: DeadLetter) => Promise<R>) => {
+    const endsAt = performance.now() + callMs;
+    const { letters, complete } = await find(filter);
+    const [after, last] = cursor === undefined ? [undefined, letters[0]] : readCursor(cursor, 2);
+    const open = letters
+      .filter((letter) => last !== undefined && newestFirst(letter, last) >= 0)
+      .filter((letter) => after === undefined || newestFirst(letter, after) < 0)
+      .toReversed();
+    const answers = await inGroups(open.slice(0, perCall), work, endsAt);
+    const seen = open[answers.length - 1];
+    const next = answers.length < open.length && seen && last ? writeCursor(seen, last) : undefined;
+    return { answers, matched: letters.length, cursor: next, complete: complete && next === undefined };
   };
 }
 
@@ -164,22 +191,10 @@ function discarder({ backend }: DeadLetterParts, index: DeadLetterIndex): DeadLe
     const job = await deadJob(backend, queue, id);
     if (job === undefined) return false;
     await job.remove();
+    await forgetCancel(backend.records, queue, id);
     index.expire(queue);
     return true;
   };
-}
-
-function oldest(letters: readonly DeadLetter[]): DeadLetter[] {
-  return letters.toReversed().slice(0, perCall);
-}
-
-function report(
-  letters: readonly DeadLetter[],
-  complete: boolean,
-  done: number,
-  refused: readonly Refused[],
-): BulkReport {
-  return { matched: letters.length, done, refused, complete };
 }
 
 /** As many as fit into the time, one group at least. */
@@ -238,7 +253,7 @@ function groupsOf(letters: readonly DeadLetter[]): DeadLetterGroup[] {
 }
 
 function pageOf(letters: readonly DeadLetter[], limit: number, cursor: string | undefined) {
-  const after = cursor === undefined ? undefined : readCursor(cursor);
+  const [after] = cursor === undefined ? [] : readCursor(cursor, 1);
   const start = after === undefined ? 0 : letters.findIndex((letter) => newestFirst(after, letter) < 0);
   const page = start < 0 ? [] : letters.slice(start, start + limit);
   const last = page.at(-1);
@@ -246,14 +261,19 @@ function pageOf(letters: readonly DeadLetter[], limit: number, cursor: string | 
   return { letters: page, cursor: isMore ? writeCursor(last) : undefined };
 }
 
-/** A position, not an offset: what arrives meanwhile does not shift the pages. */
-function writeCursor({ failedAt, id }: Position): string {
-  return Buffer.from(`${failedAt} ${id}`).toString('base64url');
+/** Positions, not offsets: what arrives meanwhile does not shift the pages. */
+function writeCursor(...positions: readonly Position[]): string {
+  return Buffer.from(JSON.stringify(positions.map(({ failedAt, id }) => [failedAt, id]))).toString('base64url');
 }
 
-function readCursor(cursor: string): Position {
-  const [failedAt, id] = Buffer.from(cursor, 'base64url').toString().split(' ', 2);
-  if (id === undefined || !Number.isFinite(Number(failedAt)))
-    throw new RangeError(`"${cursor.slice(0, 80)}" is no cursor of this list`);
-  return { failedAt: Number(failedAt), id };
+const positions = z.array(
+  z.tuple([z.number(), z.string()]).transform(([failedAt, id]): Position => ({ failedAt, id })),
+);
+
+function readCursor(cursor: string, count: 1 | 2): Position[] {
+  try {
+    return positions.length(count).parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()));
+  } catch (error) {
+    throw new RangeError(`"${cursor.slice(0, 80)}" is no cursor of this list`, { cause: error });
+  }
 }

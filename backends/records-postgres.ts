@@ -36,6 +36,10 @@ const remove = `DELETE FROM jobfleet.record WHERE key = $1 AND version = $2::big
 
 const read = `SELECT key, value, version::float8 AS version FROM jobfleet.record WHERE key = ANY($1::text[]) AND ${alive}`;
 
+// The keys are in the order of their bytes (COLLATE "C"), so this reads a part of their index.
+const startingWith = `
+  SELECT key, value, version::float8 AS version FROM jobfleet.record WHERE key ^@ $1 AND ${alive} ORDER BY key`;
+
 export function postgresRecords(pool: Pool): RecordStore {
   return {
     async putIfAbsent(key, value, ttlMs) {
@@ -58,6 +62,9 @@ export function postgresRecords(pool: Pool): RecordStore {
       const { rows } = await pool.query<Row>(read, [keys]);
       const found = new Map(rows.map(({ key, value, version }) => [key, { value, version }]));
       return keys.map((key) => found.get(key));
+    },
+    async list(prefix) {
+      return (await pool.query<Row>(startingWith, [prefix])).rows;
     },
     async acquire(key, holder, max, ttlMs) {
       checkRecord(key, holder);

@@ -1,4 +1,5 @@
 /** `RecordStore` in Redis: one hash per record, one sorted set per semaphore, one Lua script per change, Redis's own clock. */
+import { Cluster } from 'ioredis';
 import type { RecordEntry, RecordStore } from './backend.ts';
 import { checkRecord } from './record-limits.ts';
 import type { RedisClient } from './redis-client.ts';
@@ -46,7 +47,24 @@ const acquire = `
 const recordKey = (key: string) => `jobfleet:record:${key}`;
 const holderKey = (key: string) => `jobfleet:holder:${key}`;
 
+/** On Cluster each primary has a part of the keys. SCAN may name one twice. */
+async function keysStarting(client: RedisClient, start: string): Promise<string[]> {
+  const found = new Set<string>();
+  const match = `${start.replaceAll(/[\\*?[\]]/g, '\\$&')}*`;
+  for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
+    for await (const keys of node.scanStream({ match, count: 1_000 }))
+      for (const key of Array.isArray(keys) ? keys : []) found.add(String(key));
+  }
+  return [...found].toSorted();
+}
+
 export function redisRecords(client: RedisClient): RecordStore {
+  const get: RecordStore['get'] = async (keys) => {
+    const found = await Promise.all(keys.map((key) => client.hmget(recordKey(key), 'value', 'version')));
+    return found.map(([value, version]): RecordEntry | undefined =>
+      typeof value === 'string' ? { value, version: Number(version) } : undefined,
+    );
+  };
   return {
     async putIfAbsent(key, value, ttlMs) {
       checkRecord(key, value);
@@ -61,11 +79,15 @@ export function redisRecords(client: RedisClient): RecordStore {
           : await client.eval(compareAndSet, 1, recordKey(key), value, ttlMs ?? '', version);
       return changed === 1;
     },
-    async get(keys) {
-      const found = await Promise.all(keys.map((key) => client.hmget(recordKey(key), 'value', 'version')));
-      return found.map(([value, version]): RecordEntry | undefined =>
-        typeof value === 'string' ? { value, version: Number(version) } : undefined,
-      );
+    get,
+    async list(prefix) {
+      const start = recordKey('').length;
+      const keys = (await keysStarting(client, recordKey(prefix))).map((key) => key.slice(start));
+      const entries = await get(keys);
+      return keys.flatMap((key, place) => {
+        const entry = entries[place];
+        return entry === undefined ? [] : [{ key, ...entry }];
+      });
     },
     async acquire(key, holder, max, ttlMs) {
       checkRecord(key, holder);

@@ -2,10 +2,11 @@
 import type { Job as StoredJob } from 'bullmq';
 import { pointerOf } from '../runtime/payload-objects.ts';
 import type { Backend } from './backend.ts';
+import { forgetCancel } from './cancel-record.ts';
 import { retag } from './fairness.ts';
 import { tenantOf } from './find.ts';
 import { mergePatch } from './merge-patch.ts';
-import { noteRedrive, readHistory } from './run-record.ts';
+import { noteRedrive, readRun, runKey } from './run-record.ts';
 
 export type Redriven =
   | { readonly state: 'redriven'; readonly id: string; readonly queue: string; readonly run: number }
@@ -81,8 +82,8 @@ export async function redriveOne(
   const twin = await twinOf(backend, queue, job);
   if (twin !== undefined) return refuse('NEWER_TWIN', `${twin} does the same work and has not ended`);
   if (options.dryRun === true) {
-    const { run } = await readHistory(backend.records, queue, id);
-    return { state: 'redriven', id, queue, run: run + 1 };
+    const [stored] = await backend.records.get([runKey(queue, id)]);
+    return { state: 'redriven', id, queue, run: readRun(stored?.value).run + 1 };
   }
   // First, because the move clears them.
   const failure = { reason: job.failedReason, at: job.finishedOn ?? 0 };
@@ -91,6 +92,8 @@ export async function redriveOne(
   if (options.patch !== undefined || isPlain)
     await job.updateData(secrets === undefined ? payload : secrets.seal(payload));
   await retag(backend, queue, job);
+  // One that came too late for the run that failed.
+  await forgetCancel(backend.records, queue, id);
   try {
     // Never resetAttemptsStarted: it is the fence, and a fence does not turn back.
     await job.retry('failed', { resetAttemptsMade: true });

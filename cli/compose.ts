@@ -49,11 +49,15 @@ export interface Parts {
   readonly close: () => Promise<void>;
 }
 
+/** With `--json` standard output is for one document; lines go to standard error. */
+export function processLog(name: string, level: z.output<typeof commonEnv>['LOG_LEVEL'], json: boolean): Log {
+  return createLog({ name, level, ...(json ? { destination: process.stderr } : {}) });
+}
+
 const retryMs = 2_000;
 
 interface PartsOptions {
-  /** Instead of the process's own, where standard output is for something else. */
-  readonly log?: Log;
+  readonly log: Log;
   /** Imports what the process needs next, while a store of its own starts. May not be called at all. */
   readonly meanwhile?: () => Promise<unknown>;
 }
@@ -63,7 +67,7 @@ export async function openParts(
   name: string,
   env: z.output<typeof commonEnv>,
   version: string,
-  { log = createLog({ name, level: env.LOG_LEVEL }), meanwhile }: PartsOptions = {},
+  { log, meanwhile }: PartsOptions,
 ): Promise<Parts> {
   const dataDir = resolve(env.DATA_DIR);
   const metrics = createMetrics(version);

@@ -14,6 +14,7 @@ export async function healthcheck(flags: {
   try {
     response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
   } catch (error) {
+    if (flags.json === true) print(true, { url, status: null, ok: false }, String);
     throw new CliError(`${url} does not answer: ${error instanceof Error ? error.message : String(error)}`, 1, {
       cause: error,
     });

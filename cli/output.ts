@@ -19,6 +19,12 @@ export function print<T>(json: boolean, value: T, text: (value: T) => string): v
   process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text(value)}\n`);
 }
 
+/** A process that stays is up: a sentence beside its log, or `--json`: the facts as the one document. */
+export function sayReady<T>(json: boolean, facts: T, sentence: (facts: T) => string): void {
+  if (json) print(true, facts, sentence);
+  else note(sentence(facts));
+}
+
 type Cell = string | number | undefined;
 
 /** Columns as wide as their widest cell; numbers to the right. An empty list answers with `empty`. */

@@ -10,9 +10,9 @@ import { healthRoutes } from '../runtime/health.ts';
 import { createShutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
 import { type Fleet, startWorkers } from '../workers/main.ts';
-import { linksTo, openParts, orClose, type Parts } from './compose.ts';
+import { linksTo, openParts, orClose, type Parts, processLog } from './compose.ts';
 import { listen } from './listen.ts';
-import { draining, note } from './output.ts';
+import { draining, note, sayReady } from './output.ts';
 import { exitWhenStuck } from './stuck.ts';
 import { reportToSupervisor } from './supervised.ts';
 import { version } from './version.ts';
@@ -27,14 +27,18 @@ import {
 
 const closeMs = 20_000;
 
+interface JsonFlag {
+  readonly json?: boolean;
+}
+
 /** A worker signs links as the API does, for mails. */
 const { PUBLIC_URL, SIGNING_KEY } = apiEnv.shape;
 const workerEnv = z.object({ ...commonEnv.shape, ...workersEnv.shape, PUBLIC_URL, SIGNING_KEY });
 
-export async function runApi(): Promise<void> {
+export async function runApi({ json = false }: JsonFlag): Promise<void> {
   const env = parseEnv(z.object({ ...commonEnv.shape, ...apiEnv.shape }), process.env);
   const release = version();
-  const parts = await openParts('api', env, release);
+  const parts = await openParts('api', env, release, { log: processLog('api', env.LOG_LEVEL, json) });
   const shutdown = createShutdown({ log: parts.log });
   const server = await orClose(parts.close, () =>
     startApi({
@@ -49,15 +53,15 @@ export async function runApi(): Promise<void> {
   shutdown.add({ name: 'close server', deadlineMs: env.SHUTDOWN_MS, run: server.close });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
   shutdown.listen();
-  note(
-    `API ready at ${server.url}/v1${env.JOBFLEET_KEY === undefined ? '; set JOBFLEET_KEY to have a first key' : ''}`,
-  );
+  const keyless = env.JOBFLEET_KEY === undefined ? '; set JOBFLEET_KEY to have a first key' : '';
+  sayReady(json, { url: `${server.url}/v1` }, ({ url }) => `API ready at ${url}${keyless}`);
 }
 
 /** `supervised`: started by `jobfleet worker --processes`, which answers for its health. */
-export async function runWorker(flags: WorkerFlags & { readonly supervised?: boolean }): Promise<void> {
+export async function runWorker(flags: WorkerFlags & JsonFlag & { readonly supervised?: boolean }): Promise<void> {
   const env = parseEnv(workerEnv, workerValues(flags));
-  const parts = await openParts('worker', env, version());
+  const json = flags.json === true;
+  const parts = await openParts('worker', env, version(), { log: processLog('worker', env.LOG_LEVEL, json) });
   const fleet = await orClose(parts.close, async () =>
     startWorkers({
       ...parts,
@@ -88,8 +92,15 @@ export async function runWorker(flags: WorkerFlags & { readonly supervised?: boo
   shutdown.add({ name: 'close stores', deadlineMs: closeStoresMs, run: () => parts.close() });
   shutdown.listen();
   exitWhenStuck(fleet, shutdown);
-  for (const [type, reason] of fleet.unavailable) note(`${type} cannot run here: ${reason}`);
-  note(`Worker ready for ${fleet.serves.join(', ')}; health at ${answering.where}`);
+  const facts = {
+    health: answering.where,
+    serves: fleet.serves,
+    unavailable: Object.fromEntries(fleet.unavailable),
+  };
+  sayReady(json, facts, ({ health, serves, unavailable }) => {
+    const missing = Object.entries(unavailable).map(([type, reason]) => `${type} cannot run here: ${reason}\n`);
+    return `${missing.join('')}Worker ready for ${serves.join(', ')}; health at ${health}`;
+  });
 }
 
 async function serveHealth(
@@ -104,9 +115,9 @@ async function serveHealth(
   return { where, close: () => app.close() };
 }
 
-export async function runDashboard(): Promise<void> {
+export async function runDashboard({ json = false }: JsonFlag): Promise<void> {
   const env = parseEnv(z.object({ ...commonEnv.shape, ...dashboardEnv.shape }), process.env);
-  const parts = await openParts('dashboard', env, version());
+  const parts = await openParts('dashboard', env, version(), { log: processLog('dashboard', env.LOG_LEVEL, json) });
   const shutdown = createShutdown({ log: parts.log });
   const server = await orClose(parts.close, () =>
     startDashboard({
@@ -120,7 +131,10 @@ export async function runDashboard(): Promise<void> {
   shutdown.add({ name: 'close server', deadlineMs: 5_000, run: server.close });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
   shutdown.listen();
-  const login =
-    server.madeAdmin === undefined ? 'DASHBOARD_USERS' : `${server.madeAdmin.name} / ${server.madeAdmin.password}`;
-  note(`Dashboard ready at ${server.url}/board (login ${login})`);
+  const boardUsers =
+    server.madeAdmin === undefined
+      ? 'as in DASHBOARD_USERS'
+      : `${server.madeAdmin.name} / ${server.madeAdmin.password}`;
+  const facts = { url: `${server.url}/board`, boardUsers };
+  sayReady(json, facts, ({ url }) => `Dashboard ready at ${url} (login ${boardUsers})`);
 }

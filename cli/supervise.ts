@@ -15,6 +15,8 @@ export interface SuperviseOptions {
   /** Starts one, with piped output and a channel, in a process group of its own: a Ctrl-C reaches the supervisor alone. */
   readonly start: () => ChildProcess;
   readonly log: Pick<Log, 'error' | 'fatal' | 'info' | 'warn'>;
+  /** Where what they print goes. Default: standard output. */
+  readonly output?: NodeJS.WritableStream;
   /** What a process that is told to stop may take before it is killed. */
   readonly stopMs: number;
   /** The first process ended with 2: the call was wrong, starting it again cannot help. */
@@ -78,7 +80,7 @@ export function supervise(options: SuperviseOptions): Supervisor {
 
   const start = (slot: Slot): Member => {
     const child = options.start();
-    passLines(child.stdout, process.stdout);
+    passLines(child.stdout, options.output ?? process.stdout);
     passLines(child.stderr, process.stderr);
     const ended = new Promise<number | null>((resolve) => {
       child.once('error', (error) => log.error({ process: slot.number, err: error }, 'worker process not started'));

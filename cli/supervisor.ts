@@ -10,13 +10,14 @@ import { prometheusText } from '../runtime/metrics.ts';
 import { createShutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
 import { listen } from './listen.ts';
-import { CliError, draining, note } from './output.ts';
+import { CliError, draining, note, sayReady } from './output.ts';
 import { supervise } from './supervise.ts';
 import { type WorkerFlags, workerStopMs, workerValues } from './worker-values.ts';
 
 export interface SupervisorFlags extends WorkerFlags {
   readonly processes: string;
   readonly maxMemory?: string;
+  readonly json?: boolean;
 }
 
 export async function superviseWorkers(flags: SupervisorFlags): Promise<void> {
@@ -25,12 +26,15 @@ export async function superviseWorkers(flags: SupervisorFlags): Promise<void> {
     flags.maxMemory === undefined ? undefined : wholeNumber('--max-memory', flags.maxMemory, 64, 1_048_576);
   // Said once, here, not by each process.
   const env = parseEnv(z.object({ ...commonEnv.shape, ...workersEnv.shape }), workerValues(flags));
-  const log = createLog({ name: 'supervisor', level: env.LOG_LEVEL, pretty: false });
+  // With --json standard output is for one document.
+  const output = flags.json === true ? process.stderr : process.stdout;
+  const log = createLog({ name: 'supervisor', level: env.LOG_LEVEL, pretty: false, destination: output });
   const stopMs = workerStopMs(env.SHUTDOWN_MS);
   const supervisor = supervise({
     processes,
     maxMemoryMb,
     log,
+    output,
     stopMs,
     start: () => startProcess(flags),
     onWrongCall: () => {
@@ -66,7 +70,12 @@ export async function superviseWorkers(flags: SupervisorFlags): Promise<void> {
     supervisor.kill();
     throw error;
   });
-  note(`${processes} worker processes under process ${process.pid}; health at ${url}`);
+  const facts = { health: url, processes, pid: process.pid };
+  sayReady(
+    flags.json === true,
+    facts,
+    ({ pid, health }) => `${processes} worker processes under process ${pid}; health at ${health}`,
+  );
 }
 
 function startProcess({ queues, concurrency }: SupervisorFlags) {

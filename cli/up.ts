@@ -4,11 +4,10 @@ import { dashboardEnv } from '../dashboard/env.ts';
 import { exposureProblem } from '../dashboard/users.ts';
 import { apiEnv } from '../producers/env.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
-import { createLog } from '../runtime/log.ts';
 import { createShutdown, type Shutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
 import { banner } from './banner.ts';
-import { openParts, orClose } from './compose.ts';
+import { openParts, orClose, processLog } from './compose.ts';
 import { listen, listenFrom } from './listen.ts';
 import { localSecrets, writeClientFile } from './local-state.ts';
 import { CliError, draining, note, print } from './output.ts';
@@ -29,9 +28,7 @@ export async function up(flags: { readonly json?: boolean }): Promise<void> {
   const exposure = exposureProblem(env.HOST, env.DASHBOARD_USERS);
   if (exposure !== undefined) throw new CliError(exposure, 2);
   const secrets = await localSecrets(env.DATA_DIR);
-  // With --json standard output is one document; logs go beside it.
-  const destination = flags.json === true ? { destination: process.stderr } : {};
-  const log = createLog({ name: 'up', level: env.LOG_LEVEL, ...destination });
+  const log = processLog('up', env.LOG_LEVEL, flags.json === true);
   const importServer = () => import('./up-server.ts');
   const parts = await openParts('up', env, version(), { log, meanwhile: importServer });
   const { startAll, closeAll } = await orClose(parts.close, importServer);

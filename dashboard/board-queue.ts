@@ -6,6 +6,7 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { JobCleanStatus, JobStatus, QueueJobOptions, QueueWorker } from '@bull-board/api/typings/app';
 import type { Queue, Job as StoredJob } from 'bullmq';
 import type { DeadLetters } from '../backends/dead-letters.ts';
+import { evidenceLines } from '../backends/evidence.ts';
 import type { Job } from '../jobs/define.ts';
 import type { Client } from '../producers/client.ts';
 import { mask, maskText } from '../runtime/mask.ts';
@@ -14,7 +15,7 @@ import type { Fleet } from './fleet.ts';
 
 interface BoardQueueParts {
   readonly client: Pick<Client, 'enqueueNamed' | 'cancel'>;
-  readonly deadLetters: Pick<DeadLetters, 'redrive' | 'discard' | 'discardMany'>;
+  readonly deadLetters: Pick<DeadLetters, 'redrive' | 'discard' | 'discardMany' | 'inspect'>;
   readonly fleet: Fleet;
 }
 
@@ -91,10 +92,16 @@ export class BoardQueue extends BullMQAdapter {
   override async clean(status: JobCleanStatus, graceMs: number): Promise<void> {
     if (status !== 'failed') return super.clean(status, graceMs);
     const filter = { queue: this.#job.name, to: Date.now() - graceMs };
-    for (;;) {
-      const { done, complete } = await this.#parts.deadLetters.discardMany(filter);
-      if (complete || done === 0) return;
-    }
+    let cursor: string | undefined;
+    do ({ cursor } = await this.#parts.deadLetters.discardMany(filter, { cursor }));
+    while (cursor !== undefined);
+  }
+
+  /** The board shows what is logged of a job; what is known of a dead letter beside its failure belongs there. */
+  override async getJobLogs(id: string): Promise<string[]> {
+    const found = await this.#parts.deadLetters.inspect(this.#job.name, id);
+    if (found === undefined) return super.getJobLogs(id);
+    return [...found.logs, ...evidenceLines(found.evidence).map((line) => `[dead letter] ${maskText(line)}`)];
   }
 
   /** The same job, with retry and remove going our way. */

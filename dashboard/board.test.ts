@@ -190,6 +190,21 @@ describe('the board', () => {
   });
 });
 
+test('shows what is known of a dead letter at the end of its log', async () => {
+  const id = await stage.mail('failed', mail('ada@example.com'));
+  const causes = [{ cause: 'crash', at: 1_700_000_000_000 }];
+  const { records } = stage.backend;
+  await records.putIfAbsent(`run:email-sending:${id}`, JSON.stringify({ interrupted: 1, causes }), 60_000);
+  const { json } = await call(`${queue}/${id}/logs`, { as: 'vera' });
+  expect(json.slice(-3)).toEqual([
+    '[dead letter] run 1, fence 1',
+    '[dead letter] interrupted 1 times: crash 2023-11-14T22:13:20.000Z',
+    // The server refused it in the middle.
+    '[dead letter] effects: mail (may have happened)',
+  ]);
+  await (await stage.backend.queue('email-sending').getJob(id))?.remove();
+});
+
 describe('adding a job', () => {
   const add = (body: unknown) => call(`${queue}/add`, { as: 'otto', method: 'POST', body });
 

@@ -5,16 +5,14 @@
  */
 import type { Job as StoredJob } from 'bullmq';
 import type { Backend } from '../backends/backend.ts';
-import { tenantOf } from '../backends/find.ts';
-import { cancelKey, outsideState, readStatus } from './job-status.ts';
+import { forgetCancel, putCancel } from '../backends/cancel-record.ts';
+import { cancelNoteOf, outsideState, readStatus } from './job-status.ts';
 
 /**
  * `cancelled`: it was queued and is gone. `cancelling`: it runs, its handler is being told. `ended`: too late, nothing was
  * done. `scheduled`: the next tick of a schedule, which makes the one after it: nothing was done, pause the schedule.
  */
 export type CancelAnswer = 'cancelled' | 'cancelling' | 'ended' | 'scheduled';
-
-const ttlMs = 24 * 3_600_000;
 
 /** Undefined for an id nobody knows. Cancelling twice answers the same. */
 export async function cancelJob(backend: Backend, queue: string, id: string): Promise<CancelAnswer | undefined> {
@@ -25,13 +23,15 @@ export async function cancelJob(backend: Backend, queue: string, id: string): Pr
   }
   if (state === 'completed' || state === 'failed') return 'ended';
   if (job.repeatJobKey !== undefined && job.attemptsStarted === 0 && state !== 'active') return 'scheduled';
-  const note = { at: await backend.now(), tenant: tenantOf(job), maxAttempts: job.opts.attempts ?? 1 };
-  await backend.records.putIfAbsent(cancelKey(queue, id), JSON.stringify(note), ttlMs);
+  await putCancel(backend.records, queue, id, cancelNoteOf(job, state, await backend.now()));
   const isRemoved = state !== 'active' && (await removed(job));
   await backend.control.send({ kind: 'cancel', queue, id });
   if (isRemoved) return 'cancelled';
   const latest = outsideState(await job.getState());
-  return latest === 'completed' || latest === 'failed' ? 'ended' : 'cancelling';
+  if (latest !== 'completed' && latest !== 'failed') return 'cancelling';
+  // Nothing was done, so nothing may stay that would stop the job when it is redriven.
+  await forgetCancel(backend.records, queue, id);
+  return 'ended';
 }
 
 /** False when a worker claimed the job in the meantime: BullMQ refuses to remove what is locked. */

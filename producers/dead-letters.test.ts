@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { showDeadLetter } from '../cli/dead-letters.ts';
 import { openTestApi, type TestApi } from '../tests/support/api.ts';
+import { printed } from '../tests/support/printed.ts';
 import { createKeys } from './keys.ts';
 
 let api: TestApi;
@@ -60,6 +63,45 @@ test('are listed, paged and grouped by signature', async () => {
       sample: expect.stringContaining('***@example.com'),
     }),
   ]);
+});
+
+test('one is shown with what happened to it, over HTTP and on the command line', async () => {
+  const { json } = await api.call('GET', '/v1/dead-letters?tenant=acme');
+  const [{ id }] = z
+    .array(z.object({ id: z.string() }))
+    .nonempty()
+    .parse(json['items']);
+  const { records } = api.backend;
+  const causes = [{ cause: 'crash', at: 1_700_000_000_000 }];
+  await records.putIfAbsent(`run:email-sending:${id}`, JSON.stringify({ interrupted: 1, causes, deaths: 2 }), 60_000);
+  await records.putIfAbsent(`once:email-sending:${id}:mail`, '{"state":"begun","fence":1}', 60_000);
+  const { status, json: shown, text } = await api.call('GET', `/v1/dead-letters/${id}`);
+  expect(status).toBe(200);
+  expect(text).not.toContain('c@example.com');
+  expect(shown).toMatchObject({
+    id,
+    code: 'NETWORK',
+    tenant: 'acme',
+    evidence: {
+      run: 1,
+      failures: [],
+      interruptions: 1,
+      causes: [{ cause: 'crash', at: '2023-11-14T22:13:20.000Z' }],
+      deaths: 2,
+      suspect: false,
+      fence: 1,
+      effects: [{ key: 'mail', state: 'begun', fence: 1 }],
+      effectApplied: 'perhaps',
+    },
+    links: { self: `/v1/dead-letters/${id}`, job: `/v1/jobs/${id}` },
+  });
+  const said = await printed(api, (server) => showDeadLetter(id, server));
+  expect(said).toContain('interrupted 1 times: crash 2023-11-14T22:13:20.000Z');
+  expect(said).toContain('effects: mail (may have happened)');
+  expect((await api.call('GET', `/v1/dead-letters/${id}?queue=email_sending`)).status).toBe(200);
+  const headers = { authorization: `Bearer ${acme}` };
+  expect((await api.call('GET', `/v1/dead-letters/${id}`, undefined, headers)).status).toBe(403);
+  expect((await api.call('GET', '/v1/dead-letters/unknown')).status).toBe(404);
 });
 
 test('a dry run counts and changes nothing; a redrive puts them back once', async () => {

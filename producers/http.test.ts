@@ -1,5 +1,8 @@
+import { UnrecoverableError } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cancelKey } from '../backends/cancel-record.ts';
 import { openTestApi, type TestAnswer, type TestApi } from '../tests/support/api.ts';
+import { cancelJob } from './cancel.ts';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -144,6 +147,89 @@ describe('DELETE /v1/jobs/{id}', () => {
     });
     expect(await queue.getCompletedCount()).toBe(1);
     await worker.close();
+  });
+
+  test('that comes too late does not take the job away when it is redriven', async () => {
+    const payload = { video_url: 'object:t/-/uploads/x/a.mp4', user_id: 'u', resolutions: ['360p'] };
+    const { id } = await api.client.enqueueNamed('video-transcoding', payload, { attempts: 1 });
+    const path = `/v1/jobs/${id}`;
+    const { worker } = api.backend.worker(
+      'video-transcoding',
+      async () => {
+        expect(await api.call('DELETE', path)).toMatchObject({ status: 202 });
+        throw new Error('BAD_SOURCE: no');
+      },
+      { concurrency: 1, leaseMs: 30_000, backoff: () => -1 },
+    );
+    const failed = new Promise((resolve) => worker.once('failed', resolve));
+    void worker.run();
+    await failed;
+    await worker.close();
+    expect(await api.call('GET', path)).toMatchObject({ json: { status: 'failed', error: { code: 'BAD_SOURCE' } } });
+    expect(await api.call('POST', '/v1/dead-letters/redrive', { filter: { ids: [id] } })).toMatchObject({
+      json: { done: 1 },
+    });
+    // What a worker of ours reads at a claim that is not the first.
+    expect(await api.backend.records.get([cancelKey('video-transcoding', id)])).toEqual([undefined]);
+    expect(await api.call('DELETE', path)).toMatchObject({ status: 200 });
+    expect(await api.call('GET', path)).toMatchObject({ json: { status: 'cancelled' } });
+  });
+
+  test('leaves nothing behind when the job ends meanwhile', async () => {
+    const type = 'video-transcoding';
+    const payload = { video_url: 'object:t/-/uploads/x/a.mp4', user_id: 'u', resolutions: ['360p'] };
+    const { id } = await api.client.enqueueNamed(type, payload, { attempts: 1 });
+    let end = (): void => undefined;
+    const told = new Promise<void>((resolve) => (end = resolve));
+    let started = (): void => undefined;
+    const active = new Promise<void>((resolve) => (started = resolve));
+    const { worker } = api.backend.worker(
+      type,
+      async () => {
+        started();
+        await told;
+        throw new Error('BAD_SOURCE: no');
+      },
+      { concurrency: 1, leaseMs: 30_000, backoff: () => -1 },
+    );
+    const failed = new Promise((resolve) => worker.once('failed', resolve));
+    void worker.run();
+    await active;
+    const send = async (): Promise<void> => {
+      end();
+      await failed;
+    };
+    const backend = { ...api.backend, control: { ...api.backend.control, send } };
+    expect(await cancelJob(backend, type, id)).toBe('ended');
+    expect(await api.backend.records.get([cancelKey(type, id)])).toEqual([undefined]);
+    await worker.close();
+  });
+
+  test('keeps what a job was when it was cancelled: attempt, start, progress', async () => {
+    const { id } = await api.client.enqueueNamed('video-transcoding', {
+      video_url: 'object:t/-/uploads/x/a.mp4',
+      user_id: 'u',
+      resolutions: ['360p'],
+    });
+    const path = `/v1/jobs/${id}`;
+    const { worker } = api.backend.worker(
+      'video-transcoding',
+      async (job) => {
+        await job.updateProgress({ percent: 40, note: 'half' });
+        await api.call('DELETE', path);
+        // As a worker of ours ends a cancelled attempt.
+        job.opts.removeOnFail = true;
+        throw new UnrecoverableError('CANCELLED: on request');
+      },
+      { concurrency: 1, leaseMs: 30_000, backoff: () => -1 },
+    );
+    const failed = new Promise((resolve) => worker.once('failed', resolve));
+    void worker.run();
+    await failed;
+    await worker.close();
+    const { json } = await api.call('GET', path);
+    expect(json).toMatchObject({ status: 'cancelled', attempt: 1, progress: 40, progressNote: 'half', maxAttempts: 4 });
+    expect(Date.parse(String(json['startedAt']))).toBeGreaterThanOrEqual(Date.parse(String(json['createdAt'])));
   });
 });
 

@@ -2,12 +2,13 @@
 import type { Job as StoredJob } from 'bullmq';
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
+import { cancelKey } from '../backends/cancel-record.ts';
 import { tenantOf } from '../backends/find.ts';
 import { childrenOf } from '../backends/flows.ts';
+import { readRun, runKey } from '../backends/run-record.ts';
 import { readFailure } from '../backends/signature.ts';
 import { outsideId } from '../backends/slot-id.ts';
 import { maskText } from '../runtime/mask.ts';
-import { readId } from './ids.ts';
 
 /** BullMQ's words; its `prioritized` and `paused` are `waiting` outside, and `cancelled` is ours. */
 export type JobState = 'waiting' | 'delayed' | 'active' | 'waiting-children' | 'completed' | 'failed' | 'cancelled';
@@ -127,17 +128,25 @@ function childCount({ opts }: StoredJob): number {
   return typeof children === 'number' ? children : 0;
 }
 
-export const cancelKey = (queue: string, id: string): string => `cancel:${queue}:${id}`;
-export const runKey = (queue: string, id: string): string => `run:${queue}:${id}`;
+/** What cancel leaves behind of a job: it answers for it when it is gone. */
+const cancelNote = z.object({
+  at: z.number(),
+  tenant: z.string(),
+  attempt: z.number(),
+  maxAttempts: z.number(),
+  progress: z.number(),
+  progressNote: z.string().nullable(),
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  parent: z.string().nullable(),
+  children: z.number(),
+});
+export type CancelNote = z.output<typeof cancelNote>;
 
-/** How often a run of the job was interrupted, from its run record; 0 when there is none or it is not readable. */
-export function interruptionsOf(record: { readonly value: string } | undefined): number {
-  const parsed = z.object({ interrupted: z.number() }).safeParse(readJson(record?.value));
-  return parsed.success ? parsed.data.interrupted : 0;
+/** `at`: epoch ms of the cancel. */
+export function cancelNoteOf(job: StoredJob, state: JobState, at: number): CancelNote {
+  return cancelNote.parse({ ...describeJob(job, state, 0), at });
 }
-
-/** What cancel leaves behind; it answers for the job for 24 hours. */
-const cancelNote = z.object({ at: z.number(), tenant: z.string(), maxAttempts: z.number().default(1) });
 
 export function readJson(text: string | undefined): unknown {
   if (text === undefined) return undefined;
@@ -148,30 +157,17 @@ export function readJson(text: string | undefined): unknown {
   }
 }
 
-function describeCancelled(
-  queue: string,
-  id: string,
-  note: z.output<typeof cancelNote>,
-  interruptions: number,
-): JobStatus {
+function describeCancelled(queue: string, id: string, { at, ...job }: CancelNote, interruptions: number): JobStatus {
   return {
+    ...job,
     id: outsideId(queue, id),
     type: queue,
     queue,
-    tenant: note.tenant,
     status: 'cancelled',
-    attempt: 0,
-    maxAttempts: note.maxAttempts,
     interruptions,
-    progress: 0,
-    progressNote: null,
     result: null,
     error: { code: 'CANCELLED', message: 'Cancelled on request.' },
-    createdAt: new Date(readId(id)?.createdAtMs ?? note.at).toISOString(),
-    startedAt: null,
-    finishedAt: new Date(note.at).toISOString(),
-    parent: null,
-    children: 0,
+    finishedAt: new Date(at).toISOString(),
   };
 }
 
@@ -187,13 +183,14 @@ export async function readStatus(backend: Backend, queue: string, id: string): P
       backend.queue(queue).getJob(id),
       backend.records.get([cancelKey(queue, id), runKey(queue, id)]),
     ]);
+    const { interrupted: interruptions } = readRun(run?.value);
     if (job === undefined) {
-      const note = cancelNote.safeParse(readJson(cancelled?.value));
-      return note.success ? describeCancelled(queue, id, note.data, interruptionsOf(run)) : undefined;
+      const note = cancelNote.safeParse(readJson(cancelled?.value)).data;
+      return note && describeCancelled(queue, id, note, interruptions);
     }
     const state = outsideState(await job.getState());
     const isEnded = state === 'completed' || state === 'failed';
     const isWhole = state !== undefined && isEnded === (job.finishedOn !== undefined);
-    if (isWhole || tries === mostTries) return state && describeJob(job, state, interruptionsOf(run));
+    if (isWhole || tries === mostTries) return state && describeJob(job, state, interruptions);
   }
 }

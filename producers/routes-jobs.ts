@@ -3,13 +3,14 @@ import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
 import { findJobs, foundStates, type JobFilter } from '../backends/find.ts';
 import { readReview } from '../backends/reviews.ts';
+import { readRun, runKey } from '../backends/run-record.ts';
 import type { Registry } from '../jobs/registry.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { tenantRule } from './accept.ts';
 import type { Client } from './client.ts';
 import { jobChange } from './edit.ts';
 import { ProducerError, unknownType } from './errors.ts';
-import { describeJob, interruptionsOf, type JobStatus, readChildren, runKey } from './job-status.ts';
+import { describeJob, type JobStatus, readChildren } from './job-status.ts';
 import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
 import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
@@ -163,7 +164,9 @@ async function listPage(
       ...(inner === undefined ? {} : { cursor: inner }),
     }).catch(refuseCursor);
     const runs = await backend.records.get(page.jobs.map(({ job }) => runKey(queue, job.id ?? '')));
-    items.push(...page.jobs.map(({ job, state }, place) => describeJob(job, state, interruptionsOf(runs[place]))));
+    items.push(
+      ...page.jobs.map(({ job, state }, place) => describeJob(job, state, readRun(runs[place]?.value).interrupted)),
+    );
     if (page.cursor === undefined) index += 1;
     inner = page.cursor;
     if (!page.complete) return { items, cursor: writeCursor(index, inner), complete: false };

@@ -1,8 +1,8 @@
 /** The stored job behind an id of the outside. They are equal, except for the runs of schedules (`backends/slot-id.ts`). */
 import type { Backend } from '../backends/backend.ts';
+import { cancelKey } from '../backends/cancel-record.ts';
 import { readSlotId, slotJobId, tickJobId } from '../backends/slot-id.ts';
 import { readId } from './ids.ts';
-import { cancelKey } from './job-status.ts';
 
 /** The job type an id names; undefined when the id is none of ours. */
 export function typeOf(id: string): string | undefined {

@@ -42,7 +42,7 @@ it('answers --help and --version with commander and nothing else', async () => {
   for (const flag of ['--help', '--version']) {
     expect(await loaded(`help${flag}`, [join(root, 'cli/jobfleet.js'), flag])).toEqual({
       packages: ['commander'],
-      ours: ['cli/main.js', 'cli/output.js', 'cli/version.js'],
+      ours: ['cli/commands.js', 'cli/main.js', 'cli/output.js', 'cli/version.js'],
     });
   }
 });

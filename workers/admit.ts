@@ -3,10 +3,12 @@
  * cancel record and its run record in one round trip.
  */
 import type { RecordStore } from '../backends/backend.ts';
+import { cancelKey } from '../backends/cancel-record.ts';
+import { readRun, runKey, type StoredRun } from '../backends/run-record.ts';
 import { giveUp, type JobError } from '../jobs/errors.ts';
 import type { Policy } from '../jobs/policy.ts';
 import type { Claim } from './claim.ts';
-import { type Interruptions, readRun, runKey, type StoredRun } from './interruptions.ts';
+import type { Interruptions } from './interruptions.ts';
 import type { SkipReason } from './slot-rules.ts';
 
 export type Admission =
@@ -16,9 +18,6 @@ export type Admission =
   | { readonly state: 'skipped'; readonly reason: SkipReason }
   | { readonly state: 'cancelled' }
   | { readonly state: 'refused'; readonly error: JobError };
-
-/** The record that says a job is not wanted any more (24 h). */
-export const cancelKey = (queue: string, id: string): string => `cancel:${queue}:${id}`;
 
 const welcome: Admission = { state: 'run', alone: false };
 

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { cancelKey } from '../backends/cancel-record.ts';
+import { readRun, runKey } from '../backends/run-record.ts';
 import { type AbortCode, defineJob } from '../jobs/define.ts';
 import { giveUp, tryAgainIn } from '../jobs/errors.ts';
-import { admitAgain, admitFresh, cancelKey } from './admit.ts';
+import { admitAgain, admitFresh } from './admit.ts';
 import { attempt, verdict } from './attempt.ts';
 import { parseClaim, type StoredClaim } from './claim.ts';
-import { createInterruptions, readRun, runKey } from './interruptions.ts';
+import { createInterruptions } from './interruptions.ts';
 import { type Answer, createRunning } from './running.ts';
 import { memoryRecords } from './testing-records.ts';
 
@@ -38,7 +40,7 @@ function setUp(interrupted: string[] = [], alerts: number[] = []) {
     onInterrupted: (_claim, cause) => interrupted.push(cause),
     onAlert: (_claim, count) => alerts.push(count),
   });
-  const run = async () => readRun((await records.get([runKey('trying', 'trying_1')]))[0]?.value ?? '{}');
+  const run = async () => readRun((await records.get([runKey('trying', 'trying_1')]))[0]?.value);
   return { records, interruptions, run };
 }
 

@@ -4,12 +4,13 @@
  */
 
 import type { RecordStore } from '../backends/backend.ts';
+import type { InterruptionCause } from '../backends/run-record.ts';
 import type { Job } from '../jobs/define.ts';
 import { giveUp, JobError, retry } from '../jobs/errors.ts';
 import { type Admission, admitAgain, admitFresh } from './admit.ts';
 import type { Claim } from './claim.ts';
 import { decide, type Outcome } from './decide.ts';
-import type { InterruptionCause, Interruptions } from './interruptions.ts';
+import type { Interruptions } from './interruptions.ts';
 import type { AttemptLimits } from './limits.ts';
 import type { Answer, Running } from './running.ts';
 import type { SkipReason } from './slot-rules.ts';

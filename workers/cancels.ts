@@ -3,7 +3,7 @@
  * that runs, so that a lost message costs five seconds.
  */
 import type { Backend } from '../backends/backend.ts';
-import { cancelKey } from './admit.ts';
+import { cancelKey } from '../backends/cancel-record.ts';
 import type { Held } from './worker.ts';
 
 const rereadMs = 5_000;

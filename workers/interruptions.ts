@@ -1,58 +1,16 @@
 /**
- * The run record of a job: which runs ended for no fault of its own, and whether it may run among others. Healthy jobs
- * have none: it is written at a hand-back, after a lost claim, and when a child died; it is read at a claim that is not
- * the first.
+ * What workers note in the run record of a job: which runs ended for no fault of its own, and whether it may run among
+ * others. It is written at a hand-back, after a lost claim, and when a child died; it is read at a claim that is not the
+ * first.
  *
  * A crash of the worker says nothing about who caused it, so every job that was in it is a suspect and runs alone in a
  * child from then on. A child's death is seen by its living worker and counts against the job.
  */
-import { z } from 'zod';
-import type { RecordEntry, RecordStore } from '../backends/backend.ts';
+import type { RecordStore } from '../backends/backend.ts';
+import { changeRun, type InterruptionCause, type StoredRun } from '../backends/run-record.ts';
 import { giveUp, type JobError, retry, tryAgainIn } from '../jobs/errors.ts';
 import type { Claim } from './claim.ts';
 
-/**
- * `deploy`: handed back at shutdown. `crash`: the claim was lost, and nobody says why. `lease`: it was lost while the job ran
- * on, as its worker says. One lost claim is one of the two.
- */
-export type InterruptionCause = 'crash' | 'deploy' | 'lease';
-
-const runRecord = z.looseObject({
-  /** The newest ones; `interrupted` counts them all. */
-  causes: z
-    .array(
-      z.object({
-        cause: z.enum(['crash', 'deploy', 'lease']),
-        at: z.number(),
-        /** Which lost claim of the job it was, from 1; none for a hand-back. */
-        loss: z.number().optional(),
-      }),
-    )
-    .default([]),
-  interrupted: z.number().default(0),
-  /** How many lost claims are already noted. */
-  lostClaims: z.number().default(0),
-  /** Once a suspect, alone for the rest of its life. */
-  suspect: z.boolean().default(false),
-  /** Deaths of its child since it was accepted or redriven. */
-  deaths: z.number().default(0),
-  /** Epoch ms of the newest redrive; written by it. */
-  redrivenAt: z.number().optional(),
-});
-export type StoredRun = z.output<typeof runRecord>;
-
-export const runKey = (queue: string, id: string): string => `run:${queue}:${id}`;
-
-/** A record that is not ours to read counts as empty: it must not keep a job from running. */
-export function readRun(value: string): StoredRun {
-  try {
-    return runRecord.parse(JSON.parse(value));
-  } catch {
-    return runRecord.parse({});
-  }
-}
-
-const recordTtlMs = 45 * 86_400_000;
 const causesKept = 50;
 const alertAt = 20;
 /** Deaths in a child of its own after which a job is given up: a suspect of a type that usually runs among others, and of a type that always has a child. */
@@ -76,7 +34,7 @@ export function createInterruptions(parts: {
   readonly onAlert: (claim: Claim, interrupted: number) => void;
 }): Interruptions {
   const change = (claim: Claim, update: (run: StoredRun) => StoredRun): Promise<StoredRun> =>
-    changeRun(parts.records, runKey(claim.queue, claim.id), update);
+    changeRun(parts.records, claim.queue, claim.id, update);
   const append = (run: StoredRun, causes: StoredRun['causes']): StoredRun => {
     const interrupted = run.interrupted + causes.length;
     return {
@@ -128,31 +86,4 @@ export function createInterruptions(parts: {
       });
     },
   };
-}
-
-/** Compare-and-set until it holds. Throws when ten others in a row were faster: the claim then ends as an unexpected error and is retried. */
-async function changeRun(records: RecordStore, key: string, update: (run: StoredRun) => StoredRun): Promise<StoredRun> {
-  for (let tries = 0; tries < 10; tries += 1) {
-    const [stored] = await records.get([key]);
-    const changed = update(readRun(stored?.value ?? '{}'));
-    const value = JSON.stringify(changed);
-    if (await write(records, key, stored, value)) return changed;
-  }
-  throw new Error(`The record ${key} changed ten times while it was being written; the job is tried again.`);
-}
-
-/** A write whose answer was lost with the connection is repeated and then meets itself: what stands there is ours all the same. */
-async function write(
-  records: RecordStore,
-  key: string,
-  stored: RecordEntry | undefined,
-  value: string,
-): Promise<boolean> {
-  if (stored === undefined) {
-    const entry = await records.putIfAbsent(key, value, recordTtlMs);
-    return entry.stored || entry.value === value;
-  }
-  if (await records.compareAndSet(key, stored.version, value, recordTtlMs)) return true;
-  const [now] = await records.get([key]);
-  return now?.value === value;
 }

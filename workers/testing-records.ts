@@ -27,6 +27,14 @@ export function memoryRecords(): RecordStore {
       return true;
     },
     get: async (keys) => keys.map((key) => find(key)),
+    list: async (prefix) =>
+      [...entries.keys()]
+        .filter((key) => key.startsWith(prefix))
+        .toSorted()
+        .flatMap((key) => {
+          const found = find(key);
+          return found === undefined ? [] : [{ key, value: found.value, version: found.version }];
+        }),
     async acquire(key, holder, max, ttlMs) {
       const held = holders.get(key) ?? new Map<string, number>();
       for (const [name, until] of held) if (until <= Date.now()) held.delete(name);

@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import type { Job as StoredJob } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { createDeadLetters } from '../../backends/dead-letters.ts';
@@ -139,8 +140,8 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
       );
       expect(await ends(lost.id)).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'PAYLOAD_LOST' } });
       expect(await ends(altered.id)).toMatchObject({ status: 'failed', error: { code: 'PAYLOAD_LOST' } });
-      const detail = await deadLetters.inspect('acting', lost.id);
-      expect(detail?.job.data).toEqual({
+      const dead: StoredJob | undefined = await backend.queue('acting').getJob(lost.id);
+      expect(dead?.data).toEqual({
         $object: keyOf(lost.id),
         sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
         bytes: inline + around,

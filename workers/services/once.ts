@@ -2,19 +2,14 @@
  * Once-records: intent → effect → result. The intent carries the fence of the claim that wrote it, so that a run which
  * lost its lease neither begins an effect nor confirms one over its successor.
  */
-import { z } from 'zod';
 import type { RecordStore } from '../../backends/backend.ts';
+import { oncePrefix, onceRecord } from '../../backends/once-record.ts';
 import { giveUp, retry } from '../../jobs/errors.ts';
 import type { OnceAnswer } from '../context.ts';
 
 const ttlMs = 45 * 86_400_000;
 const completedTtlMs = 24 * 3_600_000;
 const resultLimitBytes = 16_000;
-
-const onceRecord = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('begun'), fence: z.number() }),
-  z.object({ state: z.literal('done'), fence: z.number(), result: z.unknown().default(null) }),
-]);
 
 export interface Once {
   /** Throws `LOCKED` (retry) when a newer claim of the job has begun the same effect. */
@@ -36,7 +31,7 @@ export function createOnce(
   const used = new Map<string, number | undefined>();
   /** Record names whose effect this attempt may have begun. */
   const begun = new Set<string>();
-  const recordKey = (key: string): string => `once:${scope.queue}:${scope.id}:${checkOnceKey(key)}`;
+  const recordKey = (key: string): string => oncePrefix(scope.queue, scope.id) + checkOnceKey(key);
   const stale = (key: string) => retry('LOCKED', `A newer claim of this job holds once("${key}"); this run is stale.`);
   return {
     async begin(key, whenUnknown) {
