@@ -77,6 +77,13 @@ export function observingTests(stage: Stage, register: Register): void {
     expect(logs.filter((line) => line !== 'zero \0')).toEqual(['first', 'second', 'last']);
   });
 
+  register('counts delayed jobs whose time has passed, for the gauge', async () => {
+    const queue = stage.first.queue(stage.queueName());
+    for (const delay of [1, 1, 3_600_000]) await queue.add('x', {}, { delay });
+    await until(async () => expect(await queue.getDelayedCount(Date.now())).toBe(2));
+    expect(await queue.getDelayedCount()).toBe(3);
+  });
+
   register('counts what completed and failed per minute, for charts', async () => {
     const name = stage.queueName();
     const queue = stage.first.queue(name);

@@ -209,12 +209,14 @@ function watchQueues(metrics: Metrics, backend: Backend, queues: readonly string
     queues: () =>
       Promise.all(
         queues.map(async (queue) => {
-          const [counts, ageS, highestTag] = await Promise.all([
+          const now = Date.now();
+          const [counts, ageS, highestTag, overdue] = await Promise.all([
             backend.queue(queue).getJobCounts(),
-            oldestAgeS(backend.queue(queue), Date.now()),
+            oldestAgeS(backend.queue(queue), now),
             backend.tags.lastTag(queue),
+            backend.queue(queue).getDelayedCount(now),
           ]);
-          return { queue, counts, oldestAgeS: ageS, highestTag };
+          return { queue, counts, oldestAgeS: ageS, highestTag, overdue };
         }),
       ),
   });

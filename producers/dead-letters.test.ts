@@ -67,10 +67,7 @@ test('are listed, paged and grouped by signature', async () => {
 
 test('one is shown with what happened to it, over HTTP and on the command line', async () => {
   const { json } = await api.call('GET', '/v1/dead-letters?tenant=acme');
-  const [{ id }] = z
-    .array(z.object({ id: z.string() }))
-    .nonempty()
-    .parse(json['items']);
+  const { id } = z.tuple([z.object({ id: z.string() })]).parse(json['items'])[0];
   const { records } = api.backend;
   const causes = [{ cause: 'crash', at: 1_700_000_000_000 }];
   await records.putIfAbsent(`run:email-sending:${id}`, JSON.stringify({ interrupted: 1, causes, deaths: 2 }), 60_000);

@@ -12,7 +12,7 @@ test('every family has one HELP and one TYPE line, and gauges are read at the sc
   const metrics = createMetrics('1.2.3');
   let waiting = 3;
   metrics.watch({
-    queues: async () => [{ queue: 'email-sending', counts: { waiting, failed: 2 }, oldestAgeS: 7, overdue: 0 }],
+    queues: async () => [{ queue: 'email-sending', counts: { waiting, failed: 2 }, oldestAgeS: 7, overdue: 4, highestTag: 0 }],
     workers: () => [{ queue: 'email-sending', active: 1, concurrency: 10 }],
     backendUp: async () => true,
   });
@@ -24,6 +24,7 @@ test('every family has one HELP and one TYPE line, and gauges are read at the sc
     'bullmq_job_count{queue="email-sending",state="waiting"} 0',
     'jobfleet_dead_letter_jobs{queue="email-sending"} 2',
     'jobfleet_queue_oldest_job_age_seconds{queue="email-sending"} 7',
+    'jobfleet_queue_overdue_jobs{queue="email-sending"} 4',
     'jobfleet_worker_up{queue="email-sending"} 1',
     'jobfleet_worker_active_jobs{queue="email-sending"} 1',
     'jobfleet_backend_up 1',

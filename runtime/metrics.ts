@@ -13,11 +13,11 @@ export interface QueueSample {
   /** By BullMQ's states: waiting, active, delayed, completed, failed … */
   readonly counts: Readonly<Record<string, number>>;
   /** Seconds since the oldest waiting job was accepted; 0 when none waits. */
-  readonly oldestAgeS?: number;
+  readonly oldestAgeS: number;
   /** Highest fairness tag given since the queue was empty; 0 on a queue that is first come, first served. */
-  readonly highestTag?: number;
+  readonly highestTag: number;
   /** Delayed jobs whose time has passed and that nobody promoted. */
-  readonly overdue?: number;
+  readonly overdue: number;
 }
 
 /** Results that wait for a person. */
@@ -187,9 +187,9 @@ function createGauges(registers: Registry[]): (sources: readonly GaugeSource[]) 
     for (const sample of samples) {
       for (const [state, value] of Object.entries(sample.counts)) count.labels(sample.queue, state).set(value);
       deadLetters.labels(sample.queue).set(sample.counts['failed'] ?? 0);
-      if (sample.oldestAgeS !== undefined) oldest.labels(sample.queue).set(sample.oldestAgeS);
-      if ((sample.highestTag ?? 0) > 0) tag.labels(sample.queue).set(sample.highestTag ?? 0);
-      if (sample.overdue !== undefined) overdue.labels(sample.queue).set(sample.overdue);
+      oldest.labels(sample.queue).set(sample.oldestAgeS);
+      if (sample.highestTag > 0) tag.labels(sample.queue).set(sample.highestTag);
+      overdue.labels(sample.queue).set(sample.overdue);
     }
   };
   const fillWorkers = (samples: readonly WorkerSample[]): void => {
