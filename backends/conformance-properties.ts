@@ -63,7 +63,7 @@ const { payload } = letrec<{ payload: Record<string, unknown>; value: unknown }>
 
 function payloadTests(stage: Stage, register: Register): void {
   register(
-    'gives back every payload it accepts, exactly (200 random ones)',
+    'gives back every payload it accepts, exactly (500 random ones)',
     async () => {
       const name = stage.queueName();
       const waiting = new Map<string, (data: unknown) => void>();
@@ -84,7 +84,7 @@ function payloadTests(stage: Stage, register: Register): void {
           const stored: StoredJob | undefined = await stage.first.queue(name).getJob(jobId);
           expect(stored?.data).toStrictEqual(canonical);
         }),
-        { numRuns: 200 },
+        { numRuns: 500 },
       );
     },
     60_000,

@@ -1,6 +1,7 @@
 /**
  * kill -9 in the middle of real work: a transcode whose ffmpeg runs, a mail whose server has not answered yet, and one
- * it has answered. The job runs again, one set of outputs is left, and one mail.
+ * it has answered. The job runs again, one set of outputs is left, and one mail. On the embedded store also of everything:
+ * the worker and every process of the database.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -10,7 +11,7 @@ import { ffmpegMissing } from '../jobs/video-transcoding/ffmpeg.ts';
 import videoTranscoding from '../jobs/video-transcoding/job.ts';
 import { childrenOf } from './support/children.ts';
 import { clip, fastH264, tone } from './support/clips.ts';
-import { openStage, type Stage, type WorkerProcess } from './support/fleet.ts';
+import { killServer, openStage, type Stage, type WorkerProcess } from './support/fleet.ts';
 import { decode, download, parseMaster, segmentSeconds } from './support/hls.ts';
 import { redisIfHere } from './support/redis-database.ts';
 import { openSmtpSink, type SmtpSink } from './support/smtp-sink.ts';
@@ -20,10 +21,13 @@ vi.setConfig({ testTimeout: 120_000 });
 const leaseMs = '5000';
 const clipSeconds = 8;
 
-const stores = ['embedded', 'postgres', ...redisIfHere('crash-real')];
+const cases: readonly (readonly [what: 'a worker' | 'everything', store: string])[] = [
+  ...['embedded', 'postgres', ...redisIfHere('crash-real')].map((store) => ['a worker', store] as const),
+  ['everything', 'embedded'],
+];
 const missing = await ffmpegMissing();
 
-describe.each(stores)('a worker killed in the middle of real work, on %s', (store) => {
+describe.each(cases)('%s killed in the middle of real work, on %s', (what, store) => {
   let stage: Stage;
   let sink: SmtpSink;
   beforeAll(async () => {
@@ -45,6 +49,11 @@ describe.each(stores)('a worker killed in the middle of real work, on %s', (stor
     alive.delete(worker);
     worker.child.kill('SIGKILL');
     await worker.exited;
+  };
+  const strike = async (worker: WorkerProcess): Promise<void> => {
+    const killed = kill(worker);
+    if (what === 'everything') await killServer(join(stage.folder, 'queue'));
+    await killed;
   };
   /** What the receivers' servers have taken, by the name that tells one mail from another. */
   const accepted = (): string[] =>
@@ -75,7 +84,7 @@ describe.each(stores)('a worker killed in the middle of real work, on %s', (stor
       },
       { timeout: 45_000, interval: 50 },
     );
-    await kill(first);
+    await strike(first);
     expect((await keysOf(stage)).filter((key) => key !== 't/-/in.mp4')).toEqual([]);
     // The killed worker's ffmpeg ends by itself, before anybody comes to tidy up.
     await expect.poll(() => childrenOf(pid), { timeout: 10_000 }).toEqual([]);
@@ -93,7 +102,7 @@ describe.each(stores)('a worker killed in the middle of real work, on %s', (stor
     const first = await start('email-sending');
     const { id } = await client.enqueue(emailSending, welcome);
     await held;
-    await kill(first);
+    await strike(first);
     await start('email-sending');
     expect(await stage.reaches(id, 'completed', 'failed')).toMatchObject({
       status: 'completed',
@@ -113,7 +122,7 @@ describe.each(stores)('a worker killed in the middle of real work, on %s', (stor
     // Frozen, it cannot read the answer: the server has the mail and the once-record is still an intent.
     first.child.kill('SIGSTOP');
     accept();
-    await kill(first);
+    await strike(first);
     await start('email-sending');
     expect(await stage.reaches(id, 'completed', 'failed')).toMatchObject({
       status: 'completed',

@@ -8,8 +8,8 @@ export const beatEveryMs = 250;
 const silentMs = 1_750;
 /** A tick this late means that the whole process stood still (SIGSTOP, suspended machine): nobody is to blame. */
 const frozenMs = 1_000;
-/** How far past its time limit an attempt may get before the process is ended for it. */
-const killAfterMs = 2_000;
+/** So far past its time limit an attempt ends the process at the next tick: it is dead 2 s past the limit at the latest. */
+const killAfterMs = 1_500;
 
 export interface LoopState {
   readonly tickedAt: number;
