@@ -24,6 +24,16 @@ const sharedRules: Readonly<Record<string, readonly string[]>> = {
   'jobs/cricket': ['jobs/match-aggregation', 'jobs/ranking-update', 'jobs/stats-calculation'],
 };
 
+/** What untrusted work must never be given, or must go through one file, and the files that may name it. */
+const reserved = [
+  // Memory of a thread is the worker's: a heap that grows there ends the whole process.
+  { what: /worker_threads/, files: ['cli/supervised.ts', 'workers/lease-thread.ts', 'workers/leases.ts'] },
+  // An endless message on Node's own channel ends whoever reads it: only between a supervisor and workers of ours.
+  { what: /\bprocess\.send\b|\bfork\(|'ipc'|'node:cluster'/, files: ['cli/supervised.ts', 'cli/supervisor.ts'] },
+  // No longer maintained: one place to leave it from.
+  { what: /'fluent-ffmpeg'/, files: ['jobs/video-transcoding/ffmpeg.ts'] },
+] as const;
+
 async function sources(folder: string): Promise<string[]> {
   const entries = await readdir(join(root, folder), { withFileTypes: true, recursive: true });
   return entries
@@ -64,6 +74,14 @@ describe('imports run one way', () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  it.each(reserved)('$what stands in $files and nowhere else', async ({ what, files }) => {
+    const found: string[] = [];
+    for (const layer of Object.keys(below)) {
+      for (const file of await sources(layer)) if (what.test(await readFile(join(root, file), 'utf8'))) found.push(file);
+    }
+    expect(found.toSorted()).toEqual(files);
   });
 
   it('keeps job folders to themselves and their light door light', async () => {

@@ -133,7 +133,8 @@ export function transcodeCommand(encoding: Encoding): Command {
     before: [
       ...inputLimits,
       ...options({ '-threads': 2, '-t': maxSeconds + 1, '-max_error_rate': 0.1 }),
-      // CPU seconds, all threads together.
+      // CPU seconds, all threads together. No `-fs`: the HLS muxer opens its files itself and does not count them; what a
+      // run writes is held by the limits of its child, per file and for its folder.
       ...options({ '-timelimit': encoding.limitSeconds * (threads + 2) }),
     ],
     input: source.path,
