@@ -11,6 +11,11 @@ export interface UpFacts {
   readonly unavailable: Readonly<Record<string, string>>;
 }
 
+/** One word of a shell, whatever is in it. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 export function banner(facts: UpFacts, tookMs: number): string {
   const { url, key } = facts;
   const elsewhere =
@@ -33,7 +38,7 @@ ${rows.map(([name, value]) => `  ${name.padEnd(7)}${value}`).join('\n')}
 ${grey.join('')}
 Try it:
 
-  curl -sX POST ${url}/v1/jobs -H "authorization: Bearer ${key}" -H 'content-type: application/json' -d '{"type":"email-sending","payload":{"to":"ada@example.com","template":"welcome"}}'
+  curl -sX POST ${url}/v1/jobs -H ${quoted(`authorization: Bearer ${key}`)} -H 'content-type: application/json' -d '{"type":"email-sending","payload":{"to":"ada@example.com","template":"welcome"}}'
 
 Ctrl-C finishes what is running and stops.
 `;

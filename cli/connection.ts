@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { bearer } from '../producers/bearer.ts';
 import { CliError } from './output.ts';
 
 export interface ServerFlags {
@@ -100,7 +101,7 @@ async function send(
 ): Promise<Response> {
   const address = new URL(path, server.url);
   try {
-    const headers = { authorization: `Bearer ${server.key}`, ...request.headers };
+    const headers = { authorization: bearer(server.key), ...request.headers };
     return await fetch(address, { ...request, headers });
   } catch (error) {
     throw new CliError(

@@ -13,8 +13,6 @@ const secrets = z.object({
   apiKey: z.string().min(32),
   /** Password of the board's admin. */
   boardPassword: z.string().min(12),
-  /** Signs links and session cookies. */
-  signingKey: z.string().min(32),
 });
 export type Secrets = z.output<typeof secrets>;
 
@@ -22,7 +20,6 @@ function fresh(): Secrets {
   return {
     apiKey: `jf_local_${randomBytes(24).toString('base64url')}`,
     boardPassword: randomBytes(9).toString('base64url'),
-    signingKey: randomBytes(32).toString('base64url'),
   };
 }
 

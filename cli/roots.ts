@@ -11,7 +11,7 @@ import { createShutdown } from '../runtime/shutdown.ts';
 import { workersEnv } from '../workers/env.ts';
 import { type Fleet, startWorkers } from '../workers/main.ts';
 import { linksTo, openParts, orClose, type Parts, processLog } from './compose.ts';
-import { listen } from './listen.ts';
+import { listen, listening } from './listen.ts';
 import { draining, note, sayReady } from './output.ts';
 import { exitWhenStuck } from './stuck.ts';
 import { reportToSupervisor } from './supervised.ts';
@@ -40,15 +40,10 @@ export async function runApi({ json = false }: JsonFlag): Promise<void> {
   const release = version();
   const parts = await openParts('api', env, release, { log: processLog('api', env.LOG_LEVEL, json) });
   const shutdown = createShutdown({ log: parts.log });
+  const { HOST: host, PORT: port = 3_000 } = env;
+  const ready = () => (shutdown.draining() ? 'shutting down' : parts.unsafe());
   const server = await orClose(parts.close, () =>
-    startApi({
-      ...parts,
-      env,
-      version: release,
-      host: env.HOST,
-      port: env.PORT ?? 3_000,
-      ready: () => (shutdown.draining() ? 'shutting down' : parts.unsafe()),
-    }),
+    listening(host, port, () => startApi({ ...parts, env, version: release, host, port, ready })),
   );
   shutdown.add({ name: 'close server', deadlineMs: env.SHUTDOWN_MS, run: server.close });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });
@@ -119,14 +114,10 @@ export async function runDashboard({ json = false }: JsonFlag): Promise<void> {
   const env = parseEnv(z.object({ ...commonEnv.shape, ...dashboardEnv.shape }), process.env);
   const parts = await openParts('dashboard', env, version(), { log: processLog('dashboard', env.LOG_LEVEL, json) });
   const shutdown = createShutdown({ log: parts.log });
+  const { HOST: host, PORT: port = 3_001 } = env;
+  const ready = () => (shutdown.draining() ? 'shutting down' : parts.unsafe());
   const server = await orClose(parts.close, () =>
-    startDashboard({
-      ...parts,
-      env,
-      host: env.HOST,
-      port: env.PORT ?? 3_001,
-      ready: () => (shutdown.draining() ? 'shutting down' : parts.unsafe()),
-    }),
+    listening(host, port, () => startDashboard({ ...parts, env, host, port, ready })),
   );
   shutdown.add({ name: 'close server', deadlineMs: 5_000, run: server.close });
   shutdown.add({ name: 'close stores', deadlineMs: closeMs, run: () => parts.close() });

@@ -8,6 +8,7 @@ import { dashboard } from '../dashboard/main.ts';
 import { api } from '../producers/http.ts';
 import { apiOptions } from '../producers/main.ts';
 import { serverOptions } from '../producers/server-options.ts';
+import { localSigningKey } from '../producers/signed-links.ts';
 import { healthRoutes } from '../runtime/health.ts';
 import type { Log } from '../runtime/log.ts';
 import { type Fleet, startWorkers } from '../workers/main.ts';
@@ -46,10 +47,7 @@ export async function startAll(options: UpServerOptions): Promise<Running> {
     async () => inbox?.close(),
     async () => {
       const handlerEnv = { ...process.env, ...(inbox === undefined ? {} : { SMTP_URL: inbox.smtpUrl }) };
-      const linkTo = await linksTo(
-        { ...env, SIGNING_KEY: env.SIGNING_KEY ?? options.secrets.signingKey },
-        parts.dataDir,
-      );
+      const linkTo = await linksTo(env, parts.dataDir);
       const starting = startWorkers({ ...parts, env, handlerEnv, version: version(), linkTo });
       // The routes are made while the workers wait for their lease thread and for the store.
       let fleet: Fleet | undefined;
@@ -82,17 +80,14 @@ async function addRoutes(
       isDraining() ? 'shutting down' : (fleet()?.ready() ?? (await storeProblem(parts)) ?? (await parts.unsafe())),
     metrics: parts.metrics,
   });
-  const apiSettings = {
-    ...env,
-    JOBFLEET_KEY: env.JOBFLEET_KEY ?? secrets.apiKey,
-    SIGNING_KEY: env.SIGNING_KEY ?? secrets.signingKey,
-  };
+  const apiSettings = { ...env, JOBFLEET_KEY: env.JOBFLEET_KEY ?? secrets.apiKey };
   await app.register(api, await apiOptions({ ...parts, env: apiSettings, version: version() }));
   await app.register(dashboard, {
     ...parts,
     inbox,
+    // Never without a login, whatever HOST says.
     users: env.DASHBOARD_USERS ?? [{ name: 'admin', role: 'admin', password: secrets.boardPassword }],
-    sessionSecret: env.SESSION_SECRET ?? secrets.signingKey,
+    sessionSecret: env.SESSION_SECRET ?? env.SIGNING_KEY ?? (await localSigningKey(parts.dataDir)),
     hasDocs: true,
   });
   app.get('/', async (_request, reply) => reply.redirect('/board'));

@@ -1,7 +1,6 @@
 /** `jobfleet up`: API, workers, board and development inbox in one process on one port. What one needs first is printed. */
 import { z } from 'zod';
 import { dashboardEnv } from '../dashboard/env.ts';
-import { exposureProblem } from '../dashboard/users.ts';
 import { apiEnv } from '../producers/env.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
 import { createShutdown, type Shutdown } from '../runtime/shutdown.ts';
@@ -10,7 +9,7 @@ import { banner } from './banner.ts';
 import { openParts, orClose, processLog } from './compose.ts';
 import { listen, listenFrom } from './listen.ts';
 import { localSecrets, writeClientFile } from './local-state.ts';
-import { CliError, draining, note, print } from './output.ts';
+import { draining, note, print } from './output.ts';
 import { exitWhenStuck } from './stuck.ts';
 import type { Running } from './up-server.ts';
 import { version } from './version.ts';
@@ -25,8 +24,6 @@ const portsTried = 50;
 export async function up(flags: { readonly json?: boolean }): Promise<void> {
   const startedAt = performance.now();
   const env = parseEnv(upEnv, process.env);
-  const exposure = exposureProblem(env.HOST, env.DASHBOARD_USERS);
-  if (exposure !== undefined) throw new CliError(exposure, 2);
   const secrets = await localSecrets(env.DATA_DIR);
   const log = processLog('up', env.LOG_LEVEL, flags.json === true);
   const importServer = () => import('./up-server.ts');

@@ -1,5 +1,6 @@
 /** Variables of a process that serves the HTTP API, beside those every process has. */
 import { z } from 'zod';
+import { sendableKey } from './bearer.ts';
 import { hookSources } from './hooks.ts';
 import { rateVariable } from './key-rates.ts';
 
@@ -42,13 +43,11 @@ export const apiEnv = z.object({
   HTTP_RATE_LIMIT: whole(0, 10_000_000)
     .default(6_000)
     .describe('Requests a minute from one address, before the login; 0 = no limit.'),
-  JOBFLEET_KEY: z
-    .string()
-    .min(32, 'expected at least 32 characters')
-    .max(512)
-    .regex(/^[\x21-\x7e]+$/, 'expected printable ASCII without spaces')
+  JOBFLEET_KEY: sendableKey
     .optional()
-    .describe('The key of the operator, with every scope, obeyed as it is. `up` makes one when it is not set.'),
+    .describe(
+      'The key of the operator, with every scope: any string of 32 characters or more, obeyed as it is. `up` makes one when it is not set.',
+    ),
   KEY_RATE_LIMIT: rateVariable
     .default('none')
     .describe(
@@ -67,7 +66,7 @@ export const apiEnv = z.object({
     .string()
     .min(32, 'expected at least 32 characters')
     .optional()
-    .describe('Signs links to objects; the same in every API process. Default: a key kept in DATA_DIR.'),
+    .describe('Signs links to objects; the same in every process. Default: a key kept in DATA_DIR.'),
   UPLOAD_MAX_BYTES: whole(1, 5_368_709_120).default(5_368_709_120).describe('Largest upload, at most 5 GiB.'),
 });
 export type ApiEnv = z.output<typeof apiEnv>;

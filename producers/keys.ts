@@ -1,7 +1,7 @@
 /**
  * Bearer keys. Ours look like `jf_live_<id>_<secret><checksum>`: the prefix lets secret scanners find them, the id is
  * looked up, the checksum refuses typing errors without a look at the store. Only the SHA-256 is kept. A key of any
- * other form (JOBFLEET_KEY, at least 32 characters) is compared as it is.
+ * other form (JOBFLEET_KEY, see bearer.ts) is compared as it is.
  */
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';

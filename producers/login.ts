@@ -1,5 +1,6 @@
 /** Who calls: the Bearer key of the Authorization header, nothing else. */
 import type { FastifyRequest } from 'fastify';
+import { bearerKeys } from './bearer.ts';
 import { ProducerError } from './errors.ts';
 import type { Credential, Keys, Scope } from './keys.ts';
 
@@ -7,8 +8,8 @@ export const nobody: Credential = { keyId: '-', tenant: '-', scopes: [] };
 
 /** Throws `UNAUTHENTICATED`, `FORBIDDEN`, or `INVALID` when a header that decides stands there twice. */
 export async function credentialOf(request: FastifyRequest, keys: Keys, scope: Scope): Promise<Credential> {
-  const [, key] = /^Bearer +([\x21-\x7e]{16,512})$/i.exec(request.headers.authorization ?? '') ?? [];
-  const credential = key === undefined ? undefined : await keys.find(key);
+  let credential: Credential | undefined;
+  for (const key of bearerKeys(request.headers.authorization)) credential ??= await keys.find(key);
   if (credential === undefined) {
     throw new ProducerError('UNAUTHENTICATED', 'Send a valid key: "Authorization: Bearer <key>".');
   }

@@ -38,7 +38,9 @@ export const commonEnv = z.object({
   HOST: z
     .string()
     .default('127.0.0.1')
-    .describe('address to listen on; beyond loopback the dashboard wants DASHBOARD_USERS'),
+    .describe(
+      'address to listen on; 0.0.0.0 is every address of this machine, and `dashboard` wants DASHBOARD_USERS then',
+    ),
   PORT: z.coerce
     .number()
     .int()

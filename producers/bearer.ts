@@ -1,0 +1,38 @@
+/**
+ * How a key travels in the Authorization header. A header is bytes: a key beyond ASCII arrives as UTF-8 (curl and our own
+ * commands) or as Latin-1 (`fetch` and most libraries), and is the same key either way. Blanks around a header's value are
+ * not part of it, control characters cannot stand in it, and all headers of a request share 16 KiB.
+ */
+import { z } from 'zod';
+
+const longestBytes = 8_192;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const control = /[\0-\x08\x0a-\x1f\x7f]/;
+
+/** Any string of 32 characters or more that a request can carry, without the blanks around it. */
+export const sendableKey = z
+  .string()
+  .transform((text) => text.replace(/^[ \t]+|[ \t]+$/g, ''))
+  .pipe(
+    z
+      .string()
+      .min(32, 'expected at least 32 characters (blanks around them do not count)')
+      .refine((key) => !control.test(key), 'expected no line breaks or control characters: no request can carry them')
+      .refine(
+        (key) => Buffer.byteLength(key) <= longestBytes,
+        `expected at most ${longestBytes} bytes: no request can carry more`,
+      ),
+  );
+
+/** The header's value, one character a byte, as `fetch` wants it. */
+export function bearer(key: string): string {
+  return `Bearer ${Buffer.from(key).toString('latin1')}`;
+}
+
+/** The keys a header may mean, one character a byte as Node reads it; none when it is no Bearer header. */
+export function bearerKeys(header: string | undefined): readonly string[] {
+  const [, sent] = /^Bearer +(.+)$/i.exec(header ?? '') ?? [];
+  if (sent === undefined) return [];
+  const asUtf8 = Buffer.from(sent, 'latin1').toString();
+  return asUtf8 === sent ? [sent] : [sent, asUtf8];
+}
