@@ -300,7 +300,8 @@ export function jobfleet(): Command {
     .description('Typed jobs, a worker fleet, dead letters and a dashboard on Redis, PostgreSQL or an embedded store.')
     .version(version())
     .exitOverride()
-    .showHelpAfterError();
+    .showHelpAfterError()
+    .hook('preAction', async () => (await import('./env.ts')).loadEnvFile());
   roots(program);
   jobCommands(program);
   queueCommands(program);

@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { bearer } from '../producers/bearer.ts';
+import { parseEnv } from '../runtime/env.ts';
+import { remoteEnv } from './env.ts';
 import { CliError } from './output.ts';
 
 export interface ServerFlags {
@@ -48,9 +50,10 @@ async function localServer(dataDir: string): Promise<z.output<typeof clientFile>
 }
 
 export async function connect(flags: ServerFlags, env: NodeJS.ProcessEnv = process.env): Promise<Connection> {
-  const local = await localServer(env['DATA_DIR'] ?? '.jobfleet');
-  const url = flags.url ?? env['JOBFLEET_URL'] ?? local?.url;
-  const key = flags.key ?? env['JOBFLEET_KEY'] ?? local?.key;
+  const { DATA_DIR, JOBFLEET_KEY, JOBFLEET_URL } = parseEnv(remoteEnv, env);
+  const local = await localServer(DATA_DIR);
+  const url = flags.url ?? JOBFLEET_URL ?? local?.url;
+  const key = flags.key ?? JOBFLEET_KEY ?? local?.key;
   if (url === undefined || key === undefined) {
     throw new CliError(
       'No server is known here. Start one with `jobfleet up`, or set JOBFLEET_URL and JOBFLEET_KEY.',

@@ -41,7 +41,8 @@ export interface UpServerOptions {
 /** Workers claim when it resolves. When it rejects nothing but `parts` is open. */
 export async function startAll(options: UpServerOptions): Promise<Running> {
   const { parts, env } = options;
-  const wantsInbox = process.env['NODE_ENV'] !== 'production' && (process.env['SMTP_URL'] ?? '') === '';
+  const { NODE_ENV, SMTP_URL = '', SMTP_URL_FILE = '' } = process.env;
+  const wantsInbox = NODE_ENV !== 'production' && SMTP_URL === '' && SMTP_URL_FILE === '';
   const inbox = wantsInbox ? await startInbox({ dataDir: parts.dataDir, log: parts.log }) : undefined;
   return orClose(
     async () => inbox?.close(),

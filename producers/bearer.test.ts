@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { openTestApi } from '../tests/support/api.ts';
-import { bearer, sendableKey } from './bearer.ts';
+import { bearer, keyVariable } from './bearer.ts';
 
 const keys = {
   'with blanks and quotes': `correct horse  battery\tstaple "quoted" 'twice' $HOME \`id\` \\ end`,
@@ -38,7 +38,7 @@ test.each([
   ['é'.repeat(4_097), 'at most 8192 bytes'],
 ])('a key that no request can carry is refused with a reason (%#)', (key, reason) => {
   expect(
-    sendableKey
+    keyVariable
       .safeParse(key)
       .error?.issues.map((issue) => issue.message)
       .join(),

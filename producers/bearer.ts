@@ -9,8 +9,8 @@ const longestBytes = 8_192;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const control = /[\0-\x08\x0a-\x1f\x7f]/;
 
-/** Any string of 32 characters or more that a request can carry, without the blanks around it. */
-export const sendableKey = z
+/** `JOBFLEET_KEY`: any string of 32 characters or more that a request can carry, without the blanks around it. */
+export const keyVariable = z
   .string()
   .transform((text) => text.replace(/^[ \t]+|[ \t]+$/g, ''))
   .pipe(
@@ -22,6 +22,10 @@ export const sendableKey = z
         (key) => Buffer.byteLength(key) <= longestBytes,
         `expected at most ${longestBytes} bytes: no request can carry more`,
       ),
+  )
+  .optional()
+  .describe(
+    'The key of the operator, with every scope: any string of 32 characters or more, obeyed as it is. `up` makes one when it is not set. The commands that ask a server send it.',
   );
 
 /** The header's value, one character a byte, as `fetch` wants it. */

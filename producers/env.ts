@@ -1,6 +1,6 @@
 /** Variables of a process that serves the HTTP API, beside those every process has. */
 import { z } from 'zod';
-import { sendableKey } from './bearer.ts';
+import { keyVariable } from './bearer.ts';
 import { hookSources } from './hooks.ts';
 import { rateVariable } from './key-rates.ts';
 
@@ -43,11 +43,7 @@ export const apiEnv = z.object({
   HTTP_RATE_LIMIT: whole(0, 10_000_000)
     .default(6_000)
     .describe('Requests a minute from one address, before the login; 0 = no limit.'),
-  JOBFLEET_KEY: sendableKey
-    .optional()
-    .describe(
-      'The key of the operator, with every scope: any string of 32 characters or more, obeyed as it is. `up` makes one when it is not set.',
-    ),
+  JOBFLEET_KEY: keyVariable,
   KEY_RATE_LIMIT: rateVariable
     .default('none')
     .describe(

@@ -1,7 +1,7 @@
-/** `jobfleet up` in the environment somebody gave it, and a second process that shares its data folder. */
+/** The environment somebody gave: `up` obeys it, processes of one data folder share it, `.env` holds it. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,18 +100,19 @@ test('PORT, HOST, DATA_DIR, JOBFLEET_KEY and QUEUE_URL are obeyed as they are', 
 test('a link that a worker in a second terminal signs opens at the server', async () => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const shared = { DATA_DIR: join(folder, 'data'), PUBLIC_URL: 'https://jobs.example.com' };
-  await mkdir(shared.DATA_DIR);
-  await chmod(shared.DATA_DIR, 0o755);
-  const server = await start('up', { ...shared, PORT: String(port), QUEUES: 'email-sending' });
-  await start('worker', { ...shared, PORT: '0' }, '--queues', 'data-export');
+  await writeFile(
+    join(folder, '.env'),
+    'DATA_DIR=data\nPUBLIC_URL=https://jobs.example.com\nQUEUES=email-sending\nPORT=1\n',
+  );
+  const server = await start('up', { PORT: String(port) });
+  await start('worker', { PORT: '0' }, '--queues', 'data-export');
   const payload = {
     collection: 'matches',
     columns: [{ field: '_id' }],
     format: 'csv',
     notify: { email: 'ada@example.com' },
   };
-  const done = await jobfleet(shared, 'enqueue', 'data-export', '--payload', JSON.stringify(payload), '--wait');
+  const done = await jobfleet({}, 'enqueue', 'data-export', '--payload', JSON.stringify(payload), '--wait');
   expect(done).toMatchObject({ status: 'completed' });
   await server.until(/"queue":"email-sending".*"outcome":"done"/);
   const headers = login(server);
@@ -123,4 +124,22 @@ test('a link that a worker in a second terminal signs opens at the server', asyn
   const path = /https:\/\/jobs\.example\.com(\/v1\/objects\/[\w./-]+)/.exec(mail)?.[1] ?? '/no-link';
   const file = await fetch(url + path);
   expect([file.status, await file.text()]).toEqual([200, expect.stringContaining('_id')]);
+});
+
+test('a command reads .env in its folder; the environment wins, and a mistake is a sentence', async () => {
+  const said = async (variables: Record<string, string>): Promise<string> =>
+    run(process.execPath, [program, 'jobs', 'list'], { cwd: folder, env: env(variables) }).then(
+      () => 'it went well',
+      (error: { readonly code: number; readonly stderr: string }) => `${error.code} ${error.stderr}`,
+    );
+  expect(await said({})).toMatch(/^2 No server is known here\./);
+  await writeFile(join(folder, '.env'), `JOBFLEET_URL=http://127.0.0.1:1\nJOBFLEET_KEY="${'k'.repeat(32)}"\n`);
+  expect(await said({})).toMatch(/^1 http:\/\/127\.0\.0\.1:1 does not answer/);
+  expect(await said({ JOBFLEET_URL: 'http://127.0.0.1:2' })).toMatch(/^1 http:\/\/127\.0\.0\.1:2 does not answer/);
+  expect(await said({ JOBFLEET_URL: 'localhost:3000' })).toMatch(
+    /^2 .*\n {2}JOBFLEET_URL: expected http:\/\/ or https:\/\//,
+  );
+  await rm(join(folder, '.env'));
+  await mkdir(join(folder, '.env'));
+  expect(await said({})).toMatch(/^2 \.env cannot be read: /);
 });

@@ -28,7 +28,7 @@ const sections: Readonly<Record<string, string>> = {
 /** Every `env.ts` of the composition roots; each exports exactly the objects it parses. */
 async function allVariables(): Promise<readonly (readonly string[])[]> {
   const rows = new Map<string, string[]>();
-  for (const folder of ['runtime', 'producers', 'workers', 'dashboard']) {
+  for (const folder of ['runtime', 'producers', 'workers', 'dashboard', 'cli']) {
     if (!(await readdir(new URL(folder, root))).includes('env.ts')) continue;
     const module: unknown = await import(new URL(`${folder}/env.ts`, root).href);
     for (const value of Object.values(Object(module))) {
@@ -44,25 +44,35 @@ async function variables(): Promise<string> {
 
 /** .env.example: every variable, commented out, so that the file works unedited. */
 export async function envExample(): Promise<string> {
-  const lines = (await allVariables()).map(([name = '', preset = '', meaning = '']) => {
+  const entry = ([name = '', preset = '', meaning = '']: readonly string[]): string => {
     const value = preset.startsWith('`') ? preset.slice(1, -1) : '';
     return `# ${meaning}\n#${name.slice(1, -1)}=${value}\n`;
-  });
-  return `# Written by npm run docs from the schemas. Everything has a default; uncomment what you change.\n\n${lines.join('\n')}`;
+  };
+  const rows = await handlerVariableRows(await loadRegistry());
+  const handlers = rows.map(([name = '', type = '', preset = '', meaning = '']) =>
+    entry([name, preset, `${type}: ${meaning}`]),
+  );
+  return `# Written by npm run docs from the schemas. Copy it to .env, which every command reads in the folder it is called in.
+# Works unedited: uncomment what you change. The environment wins over the file. docs/configuration.md says more.
+
+${(await allVariables()).map(entry).join('\n')}
+# --- Of handlers ---
+
+${handlers.join('\n')}`;
 }
 
 function byFirst(a: readonly string[], b: readonly string[]): number {
   return (a[0] ?? '').localeCompare(b[0] ?? '');
 }
 
-async function handlerVariables(registry: Registry): Promise<string> {
+async function handlerVariableRows(registry: Registry): Promise<readonly (readonly string[])[]> {
   const rows: string[][] = [];
   for (const name of registry.jobs.keys()) {
     const { env } = await registry.handler(name);
     if (env instanceof z.ZodObject)
       for (const line of variableRows(env)) rows.push([line[0] ?? '', name, ...line.slice(1)]);
   }
-  return table(['variable', 'job type', 'default', 'meaning'], rows);
+  return rows;
 }
 
 function codes(catalogue: Readonly<Record<string, string>>): string {
@@ -95,7 +105,7 @@ export async function generate(): Promise<ReadonlyMap<string, string>> {
   const registry = await loadRegistry();
   return new Map([
     ['variables', await variables()],
-    ['handler variables', await handlerVariables(registry)],
+    ['handler variables', table(['variable', 'job type', 'default', 'meaning'], await handlerVariableRows(registry))],
     ['job codes', codes(jobCodes)],
     ['api codes', codes(apiCodes)],
     ['metrics', await metrics()],
