@@ -1,4 +1,8 @@
-# Sourced by script/bootstrap and script/test. Installs with ordinary package clients and says what it does.
+# Sourced by script/bootstrap and script/test. Installs with ordinary package clients and says what it does. An
+# installation that failed (offline, say) is tried again after a day, or by script/bootstrap, not at every start.
+
+failed_installs="$PWD/.cache/failed-installs"
+apt_lists=old
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -38,25 +42,40 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 install_system() {
   case "$(uname -s)" in
     Linux)
-      if [ -z "${JOBFLEET_APT_UPDATED:-}" ]; then
-        as_root apt-get update -qq || return 1
-        export JOBFLEET_APT_UPDATED=1
-      fi
+      if [ "$apt_lists" = old ]; then as_root apt-get update -qq && apt_lists=fresh || apt_lists=failed; fi
+      [ "$apt_lists" = fresh ] || return 1
       as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
       ;;
     Darwin) brew install --quiet "$2" ;;
   esac
 }
 
-# need_program PROGRAM PURPOSE APT_PACKAGE BREW_PACKAGE: from PATH first, else installed where allowed, else named.
-need_program() {
-  command -v "$1" >/dev/null 2>&1 && return 0
-  if may_install; then
-    say "Installing $3 (for $2) …"
-    install_system "$3" "$4" && command -v "$1" >/dev/null 2>&1 && return 0
-    say "$3 could not be installed; $2 stays unavailable."
+failed_lately() { [ -n "$(find "$failed_installs/$1" -mmin -1440 2>/dev/null)" ]; }
+
+note_failure() {
+  mkdir -p "$failed_installs"
+  date >"$failed_installs/$1"
+}
+
+# need APT_PACKAGE BREW_PACKAGE PURPOSE CHECK…: true when the check is, at once or after installing where that is allowed.
+need() {
+  local package="$1" brew="$2" purpose="$3"
+  shift 3
+  "$@" >/dev/null 2>&1 && return 0
+  if failed_lately "$package"; then
+    say "$package is missing, so $purpose stays unavailable: it could not be installed today. script/bootstrap tries again."
     return 1
   fi
-  say "$1 is missing, so $2 stays unavailable. Get it with: apt-get install $3 (Debian, Ubuntu) or brew install $4 (macOS)."
+  if may_install; then
+    say "Installing $package (for $purpose) …"
+    install_system "$package" "$brew" && "$@" >/dev/null 2>&1 && return 0
+    note_failure "$package"
+    say "$package could not be installed; $purpose stays unavailable. script/bootstrap tries again."
+    return 1
+  fi
+  say "$package is missing, so $purpose stays unavailable. Get it with: apt-get install $package (Debian, Ubuntu) or brew install $brew (macOS)."
   return 1
 }
+
+# need_program PROGRAM PURPOSE APT_PACKAGE BREW_PACKAGE: what is on PATH first.
+need_program() { need "$3" "$4" "$2" command -v "$1"; }

