@@ -72,7 +72,11 @@ const reviewFolder = (tenant: string, id: string): string => `t/${tenant}/review
 const foundKey = ({ tenant, id }: Pick<Review, 'tenant' | 'id'>): string => `${reviewFolder(tenant, id)}found.json`;
 
 /** Before the job completes. Opening one that is there already changes nothing: a job may run again. */
-export async function openReview(parts: Parts, facts: ReviewFacts, request: ReviewData): Promise<void> {
+export async function openReview(
+  parts: Omit<Parts, 'objects'> & { readonly objects: Pick<ObjectStore, 'put'> },
+  facts: ReviewFacts,
+  request: ReviewData,
+): Promise<void> {
   const { records, objects } = parts;
   const openedAt = await parts.now();
   await putJson(objects, foundKey(facts), request.data);
@@ -115,7 +119,7 @@ export async function readReviews(
 
 /** What the handler found, and the correction; undefined where the object store has lost it. */
 export async function readReviewData(
-  objects: ObjectStore,
+  objects: Pick<ObjectStore, 'get'>,
   review: Review,
 ): Promise<{ readonly found: unknown; readonly corrected: unknown }> {
   const [found, corrected] = await Promise.all([
@@ -210,11 +214,15 @@ export async function deleteReviewObjects(objects: ObjectStore, tenant: string, 
   for await (const { key } of objects.list(reviewFolder(tenant, id))) await objects.delete(key);
 }
 
-async function putJson(objects: ObjectStore, key: string, value: Readonly<Record<string, unknown>>): Promise<void> {
+async function putJson(
+  objects: Pick<ObjectStore, 'put'>,
+  key: string,
+  value: Readonly<Record<string, unknown>>,
+): Promise<void> {
   await objects.put(key, Buffer.from(JSON.stringify(value)), { contentType: 'application/json', maxBytes: dataBytes });
 }
 
-async function getJson(objects: ObjectStore, key: string): Promise<unknown> {
+async function getJson(objects: Pick<ObjectStore, 'get'>, key: string): Promise<unknown> {
   const found = await objects.get(key);
   if (found === undefined) return undefined;
   const parsed: unknown = JSON.parse((await buffer(found.body)).toString('utf8'));

@@ -64,7 +64,7 @@ export async function storePayload(
 
 /** The parsed payload. Throws `PayloadLostError`; anything else is the object store, which may answer later. */
 export async function fetchPayload(
-  objects: ObjectStore,
+  objects: Pick<ObjectStore, 'get'>,
   pointer: PayloadPointer,
   signal?: AbortSignal,
 ): Promise<unknown> {
@@ -78,7 +78,7 @@ export async function fetchPayload(
   return JSON.parse(body.toString());
 }
 
-async function read(objects: ObjectStore, key: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+async function read(objects: Pick<ObjectStore, 'get'>, key: string, signal?: AbortSignal): Promise<Buffer | undefined> {
   const found = await objects.get(key, signal === undefined ? {} : { signal });
   if (found === undefined) return undefined;
   if (found.sizeBytes <= offloadedLimitBytes) return buffer(found.body);

@@ -65,6 +65,16 @@ describe('a circuit breaker', () => {
     expect(stateOf(breakers)).toBe(0);
   });
 
+  test('counts the tries of a call that was repeated below it', async () => {
+    const breakers = createBreakers(exact);
+    breakers.enter('smtp').leave('failed', 4);
+    await settled();
+    expect(stateOf(breakers)).toBe(0);
+    breakers.enter('smtp').leave('failed', 4);
+    await settled();
+    expect(stateOf(breakers)).toBe(2);
+  });
+
   test('is one for each dependency', async () => {
     const breakers = createBreakers(exact);
     await fail(breakers, 5);

@@ -19,8 +19,8 @@ import type { CircuitSample } from '../runtime/metrics.ts';
 export type CallOutcome = 'failed' | 'ok' | 'unknown';
 
 export interface Pass {
-  /** Call once, when the call has ended; later calls do nothing. */
-  leave(outcome: CallOutcome): void;
+  /** Call once, when the call has ended; later calls do nothing. `tries` of a call that was repeated below us and failed each time; default 1. */
+  leave(outcome: CallOutcome, tries?: number): void;
 }
 
 export interface Breakers {
@@ -88,9 +88,13 @@ class FailuresInWindow implements IBreaker {
     if (state === CircuitState.HalfOpen) this.#at = [];
   }
   failure(): boolean {
-    const now = performance.now();
-    this.#at = [...this.#at.filter((at) => at > now - windowMs), now];
+    this.note(1);
     return this.#at.length >= failuresToOpen;
+  }
+  note(times: number): void {
+    const now = performance.now();
+    const more = Array.from({ length: Math.min(times, failuresToOpen) }, () => now);
+    this.#at = [...this.#at.filter((at) => at > now - windowMs), ...more];
   }
 }
 
@@ -159,10 +163,11 @@ class Circuit {
     const isProbe = this.#policy.state === CircuitState.HalfOpen;
     let isOver = false;
     return {
-      leave: (outcome) => {
+      leave: (outcome, tries = 1) => {
         if (isOver) return;
         isOver = true;
         this.#running -= 1;
+        if (outcome === 'failed') this.#failures.note(tries - 1);
         this.#ramp(outcome);
         // A probe that says nothing has not shown that the dependency is back.
         settle(isProbe && outcome === 'unknown' ? 'failed' : outcome);

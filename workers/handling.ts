@@ -7,7 +7,7 @@ import { openReview } from '../backends/reviews.ts';
 import { lockOf } from '../backends/secret-owner.ts';
 import { outsideId } from '../backends/slot-id.ts';
 import type { Job, OpenHandler } from '../jobs/define.ts';
-import { giveUp, type JobError, retry } from '../jobs/errors.ts';
+import { giveUp, JobError, retry } from '../jobs/errors.ts';
 import type { ChildJob } from '../jobs/ports.ts';
 import { openFields, PlainSecretError, secretTexts } from '../jobs/secret-fields.ts';
 import { fetchPayload, PayloadLostError, type PayloadPointer, pointerOf } from '../runtime/payload-objects.ts';
@@ -129,6 +129,8 @@ export class Handling {
       return await fetchPayload(this.#parts.services.objects, pointer, this.#running.signal);
     } catch (error) {
       this.#running.signal.throwIfAborted();
+      // Its circuit is open: nobody was asked.
+      if (error instanceof JobError) throw error;
       if (error instanceof PayloadLostError) throw giveUp('PAYLOAD_LOST', error.message, { cause: error });
       const reason = error instanceof Error ? error.message : String(error);
       throw retry('NETWORK', `The object store that keeps the payload did not answer: ${reason}`, 0, { cause: error });

@@ -25,8 +25,10 @@ import { createInterruptions } from './interruptions.ts';
 import { createRunning, type Running } from './running.ts';
 import { createAsk } from './services/ask.ts';
 import type { GuardOptions } from './services/guard.ts';
+import { createFetch } from './services/http.ts';
 import type { NoteSink, ProgressNote } from './services/notes.ts';
 import type { ServiceParts } from './services/services.ts';
+import { watchedStore } from './services/watched-objects.ts';
 import { memoryRecords } from './testing-records.ts';
 
 export interface RunJobOptions {
@@ -126,9 +128,9 @@ async function runOnce(
       linkTo: options.linkTo,
       breakers,
       ask: createAsk({ ...options.http, breakers }),
-      objects,
+      objects: watchedStore(objects, 'objects', breakers),
       bucket: async () => undefined,
-      fetchUrl: options.fetchUrl ?? (await import('./services/http.ts')).guardedFetch,
+      fetchUrl: options.fetchUrl ?? createFetch({ breakers }),
       enqueue: async (type, more, { idempotencyKey }) => {
         seen.enqueued.push({ type, payload: asStored(more), key: idempotencyKey });
         return receipt(type, idempotencyKey);

@@ -15,7 +15,9 @@ import type { Pool } from './isolate/pool.ts';
 import type { FleetOptions } from './main.ts';
 import { createReport } from './report.ts';
 import type { Ask } from './services/ask.ts';
+import type { FetchUrl } from './services/objects.ts';
 import type { ServiceParts } from './services/services.ts';
+import { watchedStore } from './services/watched-objects.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { QueueParts } from './worker.ts';
 
@@ -129,6 +131,9 @@ function createServiceParts(
   // Loaded by the first job that asks somebody: most job types ask nobody.
   let asking: Promise<Ask> | undefined;
   const openAsk = async (): Promise<Ask> => (await import('./services/ask.ts')).createAsk({ allow, breakers });
+  let fetching: Promise<FetchUrl> | undefined;
+  const openFetch = async (): Promise<FetchUrl> =>
+    (await import('./services/http.ts')).createFetch({ allow, breakers });
   const buckets = new Map<string, Promise<ObjectStore>>();
   const parts: ServiceParts = {
     records: backend.records,
@@ -136,14 +141,14 @@ function createServiceParts(
     linkTo: options.linkTo,
     breakers,
     ask: async (request, signal) => (await (asking ??= openAsk()))(request, signal),
-    objects,
+    objects: watchedStore(objects, 'objects', breakers),
     async bucket(name) {
       if (env.INPUT_BUCKETS?.includes(name) !== true) return undefined;
       const known = buckets.get(name) ?? openObjectStore(`s3://${name}`, { baseDir: '.' });
       buckets.set(name, known);
-      return known;
+      return watchedStore(await known, `s3://${name}`, breakers);
     },
-    fetchUrl: async (url, limits) => (await import('./services/http.ts')).guardedFetch(url, { ...limits, allow }),
+    fetchUrl: async (url, limits) => (await (fetching ??= openFetch()))(url, limits),
     async enqueue(type, payload, { tenant, idempotencyKey, delayMs }) {
       const job = registry.find(type);
       if (job === undefined) throw giveUp('UNKNOWN_JOB', `ctx.enqueue: this release has no job type "${type}".`);

@@ -2,7 +2,7 @@
 import { importPKCS8, SignJWT } from 'jose';
 import { z } from 'zod';
 import type { JobContext } from '../define.ts';
-import { nothingHappened, retry } from '../errors.ts';
+import { retry } from '../errors.ts';
 import { codeWord, type Delivery, gone, jsonOf, refusalOf } from './answers.ts';
 import type { push } from './payload.ts';
 
@@ -29,35 +29,46 @@ const problem = z.object({
 /** Fetched anew so long before it ends. */
 const marginMs = 300_000;
 
-type Http = JobContext['http'];
+type Buyer = Pick<JobContext, 'http' | 'signal'>;
 
 export interface Fcm {
-  send(payload: Push, token: string, ctx: Pick<JobContext, 'http' | 'id'>): Promise<Delivery>;
+  /** Access for `send`, bought once for all jobs of the process. No part of the effect: whatever goes wrong here, nothing was sent. */
+  access(ctx: Buyer): Promise<string>;
+  send(payload: Push, token: string, access: string, ctx: Pick<JobContext, 'http' | 'id'>): Promise<Delivery>;
 }
 
 /** `origin`: where messages are sent to. */
 export function openFcm(account: ServiceAccount, origin: string): Fcm {
   let access: { readonly token: string; readonly until: number } | undefined;
-  let fetching: Promise<string> | undefined;
-  const fetchToken = async (http: Http): Promise<string> => {
-    const fresh = await buyAccess(account, http);
-    access = fresh;
-    return fresh.token;
-  };
-  /** One job asks for all; each of the others gets what that one got. */
-  const accessToken = (http: Http): Promise<string> => {
-    if (access !== undefined && Date.now() < access.until) return Promise.resolve(access.token);
-    fetching ??= fetchToken(http).finally(() => {
-      fetching = undefined;
-    });
-    return fetching;
+  let buying: { readonly buyer: AbortSignal; readonly token: Promise<string> } | undefined;
+  const buy = async ({ http }: Buyer): Promise<string> => {
+    try {
+      access = await buyAccess(account, http);
+      return access.token;
+    } finally {
+      buying = undefined;
+    }
   };
   return {
-    async send(payload, token, { id, http }) {
+    async access(ctx) {
+      // One job asks for all and the others get what it gets, but for its end: when it is cancelled, another one asks.
+      for (;;) {
+        ctx.signal.throwIfAborted();
+        if (access !== undefined && Date.now() < access.until) return access.token;
+        buying ??= { buyer: ctx.signal, token: buy(ctx) };
+        const { buyer, token } = buying;
+        try {
+          return await token;
+        } catch (error) {
+          if (!buyer.aborted || buyer === ctx.signal) throw error;
+        }
+      }
+    },
+    async send(payload, token, bought, { id, http }) {
       const answer = await http({
         url: `${origin}/v1/projects/${account.project_id}/messages:send`,
         method: 'POST',
-        headers: { authorization: `Bearer ${await accessToken(http)}`, 'content-type': 'application/json' },
+        headers: { authorization: `Bearer ${bought}`, 'content-type': 'application/json' },
         body: JSON.stringify({ message: messageOf(payload, token, id) }),
         dependency: 'fcm',
         maxBytes: 65_536,
@@ -69,13 +80,13 @@ export function openFcm(account: ServiceAccount, origin: string): Fcm {
       const code = errorCode(jsonOf(answer));
       if (code === 'UNREGISTERED') return gone;
       // Revoked before its time: the next attempt buys another.
-      if (answer.status === 401) access = undefined;
+      if (answer.status === 401 && access?.token === bought) access = undefined;
       throw refusalOf('FCM', answer, code);
     },
   };
 }
 
-async function buyAccess(account: ServiceAccount, http: Http) {
+async function buyAccess(account: ServiceAccount, http: JobContext['http']) {
   const key = await importPKCS8(account.private_key, 'RS256');
   const assertion = await new SignJWT({ scope })
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
@@ -97,7 +108,7 @@ async function buyAccess(account: ServiceAccount, http: Http) {
   const bought = answer.status === 200 ? tokenAnswer.safeParse(jsonOf(answer)).data : undefined;
   if (bought === undefined) {
     const said = `the token server of FCM answered ${answer.status}; check FCM_SERVICE_ACCOUNT`;
-    throw nothingHappened(retry(`HTTP_${answer.status}`, said, answer.retryAfterMs ?? 0));
+    throw retry(`HTTP_${answer.status}`, said, answer.retryAfterMs ?? 0);
   }
   return { token: bought.access_token, until: Date.now() + bought.expires_in * 1_000 - marginMs };
 }

@@ -17,7 +17,7 @@ type NotificationPayload = Payload<typeof notificationSending>;
 
 interface Own {
   readonly channels: Channels;
-  readonly fcm: Fcm | undefined;
+  readonly fcm: Fcm | string;
   readonly quietHours: QuietHours | undefined;
   readonly close?: () => void;
 }
@@ -36,7 +36,7 @@ function open(env: z.output<typeof settings>): Own {
   const { fcm } = channels;
   return {
     channels,
-    fcm: typeof fcm === 'string' ? undefined : openFcm(fcm.account, fcm.origin),
+    fcm: typeof fcm === 'string' ? fcm : openFcm(fcm.account, fcm.origin),
     quietHours: env.QUIET_HOURS,
   };
 }
@@ -48,7 +48,11 @@ function waitForMorning(payload: NotificationPayload, usual: QuietHours | undefi
   if (waitMs > 0) throw tryAgainIn(waitMs, 'QUIET_HOURS', 'nobody is disturbed in the quiet hours; sent at their end');
 }
 
-function deliver(payload: NotificationPayload, ctx: JobContext, { channels, fcm }: Own): Promise<Delivery | undefined> {
+async function deliver(
+  payload: NotificationPayload,
+  ctx: JobContext,
+  { channels, fcm }: Own,
+): Promise<Delivery | undefined> {
   switch (payload.channel) {
     case 'in-app':
       return keepNote(payload, ctx);
@@ -71,8 +75,9 @@ function deliver(payload: NotificationPayload, ctx: JobContext, { channels, fcm 
     case 'push': {
       const { to } = payload;
       if (typeof to === 'string') {
-        needed(channels.fcm);
-        return ctx.once('send', async () => fcm?.send(payload, to, ctx), 'skip');
+        const sender = needed(fcm);
+        const access = await sender.access(ctx);
+        return ctx.once('send', () => sender.send(payload, to, access, ctx), 'skip');
       }
       const keys = needed(channels.webPush);
       return ctx.once('send', () => sendWebPush(keys, payload, to, ctx), 'skip');

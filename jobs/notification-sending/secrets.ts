@@ -11,7 +11,7 @@ export function parseSecrets(text: string): EndpointSecrets {
   const secrets = new Map<string, readonly string[]>();
   for (const entry of text.split(/\s+/).filter((one) => one !== '')) {
     const at = entry.indexOf('=');
-    const [name, list] = [entry.slice(0, at).toLowerCase(), entry.slice(at + 1).split(',')];
+    const [name, list] = [nameOf(entry.slice(0, at)), entry.slice(at + 1).split(',')];
     // The text itself is secret: only the place is named.
     const place = `entry ${secrets.size + 1}`;
     if (at < 1 || !/^(?:\*|[a-z0-9.-]+(?::\d+)?(?:\/[^\s,=]*)?)$/.test(name))
@@ -23,6 +23,13 @@ export function parseSecrets(text: string): EndpointSecrets {
   }
   if (secrets.size === 0) throw new Error('expected host=whsec_… or *=whsec_…');
   return secrets;
+}
+
+/** Hosts have no case, paths have. */
+function nameOf(endpoint: string): string {
+  const slash = endpoint.indexOf('/');
+  const host = slash === -1 ? endpoint : endpoint.slice(0, slash);
+  return host.toLowerCase() + endpoint.slice(host.length);
 }
 
 function isSecret(text: string): boolean {

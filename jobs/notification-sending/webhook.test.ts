@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { madeUpSecret, standardSignature } from '../../tests/support/receivers.ts';
 import { JobError, tryAgainIn } from '../errors.ts';
 import type { HttpAnswer } from '../ports.ts';
+import job from './job.ts';
 import { webhook } from './payload.ts';
 import { parseSecrets, secretsFor } from './secrets.ts';
 import { sendWebhook, signatureHeaders, steps } from './webhook.ts';
@@ -65,6 +66,20 @@ describe('the tries of a webhook', () => {
     // An operator redrives it: one more.
     expect(await failure(attempt)).toMatchObject({ verdict: { kind: 'dead' } });
     expect(sent).toHaveLength(11);
+  });
+
+  test('end before the job expires, whatever patience the endpoint asks for', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 0 });
+    const { attempt, sent } = live(() => ({ status: 503, retryAfterMs: 30 * 86_400_000 }));
+    for (const _step of steps) {
+      const { verdict } = await failure(attempt);
+      if (verdict.kind !== 'later') throw new Error('expected a further try');
+      vi.setSystemTime(Date.now() + verdict.delayMs);
+    }
+    expect(await failure(attempt)).toMatchObject({ code: 'HTTP_503', verdict: { kind: 'dead' } });
+    expect(sent).toHaveLength(10);
+    // With a day for queues that are behind.
+    expect(Date.now()).toBeLessThan(job.policy.maxAgeMs - 86_400_000);
   });
 
   test('end with the first success', async () => {
@@ -142,7 +157,7 @@ describe('P15: a signature', () => {
 
 describe('the secrets of an endpoint', () => {
   const secrets = parseSecrets(
-    `*=${one} hooks.example.com=${two}\nhooks.example.com/in=${one},${two}  example.org:8443=${two}`,
+    `*=${one} hooks.example.com=${two}\nhooks.example.com/in=${one},${two}  example.org:8443=${two} Hooks.Example.net/Hooks/In=${two}`,
   );
 
   test.each([
@@ -152,6 +167,9 @@ describe('the secrets of an endpoint', () => {
     ['https://hooks.example.com/in/1?x=y', [one, two]],
     ['https://HOOKS.example.com/IN', [two]],
     ['https://example.org:8443/x', [two]],
+    ['https://hooks.example.net/Hooks/In', [two]],
+    ['https://hooks.example.net/Hooks/In/1', [two]],
+    ['https://hooks.example.net/hooks/in', [one]],
     ['https://example.org/x', [one]],
     ['https://evil-hooks.example.com/', [one]],
   ])('are those of the longest name that fits: %s', (url, expected) => {

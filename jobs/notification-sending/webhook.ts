@@ -28,8 +28,8 @@ export const steps: readonly number[] = [
   24 * hour,
 ];
 const largestBytes = 20_000;
-/** A Retry-After beyond this is cut: the tries must end before the job expires. */
-const longestWaitMs = 24 * hour;
+/** A Retry-After beyond this is cut: nine such waits and a day for a queue that is behind end before the job expires. */
+const longestWaitMs = 12 * hour;
 
 /** How one try ended; kept in its once-record. */
 interface Tried {

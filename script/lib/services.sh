@@ -143,6 +143,8 @@ start_s3() {
     skip 'S3 suite' 'its server versitygw is not built: it needs Go 1.21 or later on PATH, or pip (see .cache/services/versitygw.log)'
     return 0
   fi
+  # For the suite that kills one of its own.
+  export TEST_S3_SERVER="$program"
   port=$(free_port)
   mkdir -p "$services_run/objects" "$services_run/meta"
   "$program" -a test -s testtest -p "127.0.0.1:$port" -q --health /healthz posix --sidecar "$services_run/meta" "$services_run/objects" \

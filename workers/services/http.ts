@@ -5,7 +5,10 @@
 import { Readable } from 'node:stream';
 import { type Dispatcher, request } from 'undici';
 import { giveUp, JobError, retry, tryAgainIn } from '../../jobs/errors.ts';
+import type { Breakers } from '../breaker.ts';
 import { asOutcome, forbidden, type GuardOptions, openLine, parseAddress, redirectOf } from './guard.ts';
+import type { FetchUrl } from './objects.ts';
+import { leaveWith, outcomeOf } from './watched-objects.ts';
 
 export type { LookupAll } from './guard.ts';
 
@@ -115,4 +118,20 @@ export async function guardedFetch(address: string, options: GuardedFetchOptions
     url = hop.next;
   }
   throw forbidden(`more than ${maxRedirects} redirects, the last to ${url.host}`);
+}
+
+/** `guardedFetch` behind the circuit breaker of the host: `DEPENDENCY_DOWN` (later) while it is left alone. */
+export function createFetch(options: GuardOptions & { readonly breakers: Pick<Breakers, 'enter'> }): FetchUrl {
+  const { breakers, ...guard } = options;
+  return async (url, limits) => {
+    const pass = breakers.enter(parseAddress(url).host);
+    try {
+      const fetched = await guardedFetch(url, { ...limits, ...guard });
+      leaveWith(fetched.body, pass);
+      return fetched;
+    } catch (error) {
+      pass.leave(outcomeOf(error));
+      throw error;
+    }
+  };
 }

@@ -11,18 +11,19 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { giveUp, JobError, retry } from '../../jobs/errors.ts';
 import type { FetchedInput, ObjectLink, StoredObject } from '../../jobs/ports.ts';
-import { checkKey, ObjectKeyError, type ObjectStore, ObjectTooLargeError } from '../../runtime/object-store.ts';
+import { checkKey, ObjectKeyError, ObjectTooLargeError } from '../../runtime/object-store.ts';
+import type { AttemptStore } from './watched-objects.ts';
 
-/** `guardedFetch` of http.ts: public addresses only, every redirect checked. */
+/** `createFetch` of http.ts: public addresses only, every redirect checked. */
 export type FetchUrl = (
   url: string,
   options: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
 ) => Promise<{ readonly body: Readable }>;
 
 export interface ObjectParts {
-  readonly objects: ObjectStore;
+  readonly objects: AttemptStore;
   /** A store over an allowed bucket; undefined for every other one. */
-  readonly bucket: (name: string) => Promise<ObjectStore | undefined>;
+  readonly bucket: (name: string) => Promise<AttemptStore | undefined>;
   readonly fetchUrl: FetchUrl;
   /** Signs a link to one of our objects, by its whole key; default: whatever the store itself signs. */
   readonly linkTo?: ((key: string, ttlMs: number) => string) | undefined;
@@ -108,7 +109,7 @@ async function openInput(
 }
 
 async function openObject(
-  store: ObjectStore,
+  store: AttemptStore,
   key: string,
   maxBytes: number,
   signal: AbortSignal,
