@@ -176,6 +176,8 @@ export interface HttpRequest {
   readonly tries?: number | undefined;
   /** Which circuit breaker counts it. Default: host and port of `url`. */
   readonly dependency?: string | undefined;
+  /** At most so many calls of the dependency for the job's tenant, by all workers together; over it `LIMITED` (later) and nobody is asked. */
+  readonly quota?: { readonly points: number; readonly windowMs: number } | undefined;
 }
 
 export interface HttpAnswer {

@@ -1,5 +1,6 @@
-/** A `RecordStore` in the memory of one test run: what `runJob` keeps once-records in, as it has no queue. */
+/** What `runJob` keeps in the memory of one test run, as it has no store: records, and rates. */
 import type { RecordEntry, RecordStore } from '../backends/backend.ts';
+import type { OpenLimiter } from '../backends/limiter.ts';
 
 /** Entries expire by this process's clock. */
 export function memoryRecords(): RecordStore {
@@ -46,4 +47,21 @@ export function memoryRecords(): RecordStore {
       holders.get(key)?.delete(holder);
     },
   };
+}
+
+/** Rates counted in one process, in windows that begin with their first call. */
+export function memoryLimiter(): OpenLimiter {
+  const windows = new Map<string, { taken: number; readonly endsAt: number }>();
+  return (keyPrefix, limit, windowMs) => ({
+    async take(key, points = 1) {
+      const name = `${keyPrefix}:${key}`;
+      const known = windows.get(name);
+      const window =
+        known !== undefined && known.endsAt > Date.now() ? known : { taken: 0, endsAt: Date.now() + windowMs };
+      windows.set(name, window);
+      const isAllowed = window.taken + points <= limit;
+      if (isAllowed) window.taken += points;
+      return { isAllowed, limit, remaining: limit - window.taken, resetMs: window.endsAt - Date.now() };
+    },
+  });
 }

@@ -9,6 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import type { Backend } from '../backends/backend.ts';
 import { lockOf } from '../backends/secret-owner.ts';
 import type { Enqueued, Handler } from '../jobs/define.ts';
 import { sealFields } from '../jobs/secret-fields.ts';
@@ -27,9 +28,10 @@ import { createAsk } from './services/ask.ts';
 import type { GuardOptions } from './services/guard.ts';
 import { createFetch } from './services/http.ts';
 import type { NoteSink, ProgressNote } from './services/notes.ts';
+import { createQuotas } from './services/quotas.ts';
 import type { ServiceParts } from './services/services.ts';
 import { watchedStore } from './services/watched-objects.ts';
-import { memoryRecords } from './testing-records.ts';
+import { memoryLimiter, memoryRecords } from './testing-records.ts';
 
 export interface RunJobOptions {
   /** Default `-`. */
@@ -54,6 +56,8 @@ export interface RunJobOptions {
   readonly linkTo?: ServiceParts['linkTo'];
   /** Circuit breakers, for several runs of one process; default: of this run. */
   readonly breakers?: Pick<Breakers, 'enter'>;
+  /** Counts quotas, for several runs of one tenant; default: of this run. */
+  readonly limiter?: Backend['limiter'];
   /** Run the handler in a child of this pool, as a worker does for `isolation: 'child'`; default: in this process, whatever the policy says. */
   readonly pool?: ChildRunner;
   /** Called one turn of the loop after the handler began: lets a test abort it. */
@@ -128,6 +132,7 @@ async function runOnce(
       linkTo: options.linkTo,
       breakers,
       ask: createAsk({ ...options.http, breakers }),
+      takeQuota: createQuotas({ limiter: options.limiter ?? memoryLimiter() }),
       objects: watchedStore(objects, 'objects', breakers),
       bucket: async () => undefined,
       fetchUrl: options.fetchUrl ?? createFetch({ breakers }),

@@ -16,6 +16,7 @@ import type { FleetOptions } from './main.ts';
 import { createReport } from './report.ts';
 import type { Ask } from './services/ask.ts';
 import type { FetchUrl } from './services/objects.ts';
+import { createQuotas } from './services/quotas.ts';
 import type { ServiceParts } from './services/services.ts';
 import { watchedStore } from './services/watched-objects.ts';
 import { createSlots, type Slots } from './slots.ts';
@@ -140,7 +141,8 @@ function createServiceParts(
     documents: options.documents,
     linkTo: options.linkTo,
     breakers,
-    ask: async (request, signal) => (await (asking ??= openAsk()))(request, signal),
+    ask: async (...call) => (await (asking ??= openAsk()))(...call),
+    takeQuota: createQuotas(backend),
     objects: watchedStore(objects, 'objects', breakers),
     async bucket(name) {
       if (env.INPUT_BUCKETS?.includes(name) !== true) return undefined;

@@ -72,7 +72,8 @@ function scoresOf(found: Found, checks: readonly Check[]): Readonly<Record<strin
     const about = checks.filter(({ fields }) => fields.includes(name)).map(({ passed }) => passed);
     const own = found.agreed[name];
     const verdicts = own === undefined ? about : [...about, own];
-    scores[name] = verdicts.toSorted((a, b) => Number(b) - Number(a)).reduce(afterCheck, field.confidence);
+    const score = verdicts.toSorted((a, b) => Number(b) - Number(a)).reduce(afterCheck, field.confidence);
+    scores[name] = Math.min(score, field.cap ?? 1);
   }
   return scores;
 }

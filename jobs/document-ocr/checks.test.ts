@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkSums } from './checks.ts';
+import type { Item } from './document.ts';
 import { expectedGst, gstIssues } from './gst.ts';
 
 const items = (amounts: readonly number[]) => amounts.map((amount) => ({ amount }));
@@ -72,15 +73,16 @@ describe('GST of India', () => {
     expect(expectedGst(split)).toEqual(expected);
   });
 
+  const field = (value: string | number) => ({ value, confidence: 1 });
+  const found = (fields: Record<string, string | number>, lines: readonly Item[] = []) => ({
+    fields: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, field(value)])),
+    items: lines,
+    issues: [],
+    agreed: {},
+  });
+  const seller = { seller_tax_id: '06AABCO6063D1ZQ' };
+
   it('looks at the number and the rate of invoices whose issuer has a GSTIN', () => {
-    const field = (value: string | number) => ({ value, confidence: 1 });
-    const found = (fields: Record<string, string | number>) => ({
-      fields: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, field(value)])),
-      items: [],
-      issues: [],
-      agreed: {},
-    });
-    const seller = { seller_tax_id: '06AABCO6063D1ZQ' };
     expect(
       gstIssues(found({ ...seller, invoice_number: 'INV/2024-25/001', net_amount: 1_000, tax_amount: 180 })),
     ).toEqual([]);
@@ -89,5 +91,33 @@ describe('GST of India', () => {
     ]);
     expect(gstIssues(found({ ...seller, net_amount: 1_000, tax_amount: 170 }))).toEqual(['gst_rate_unknown']);
     expect(gstIssues(found({ seller_tax_id: 'DE123456789', invoice_number: 'no number at all' }))).toEqual([]);
+  });
+
+  const inside = { ...seller, buyer_tax_id: '06AAACR5055K1Z7' };
+  const across = { ...seller, buyer_tax_id: '27AAACR5055K1Z7' };
+  it.each<readonly [string, Record<string, string | number>, readonly string[]]>([
+    ['halves inside a state', { ...inside, cgst_amount: 90, sgst_amount: 90 }, []],
+    ['one across states', { ...across, igst_amount: 180 }, []],
+    ['one inside a state', { ...inside, igst_amount: 180 }, ['gst_split_mismatch']],
+    ['halves across states', { ...across, cgst_amount: 90, sgst_amount: 90 }, ['gst_split_mismatch']],
+    ['halves that differ', { ...inside, cgst_amount: 90, sgst_amount: 80 }, ['gst_split_mismatch']],
+    ['a half alone', { ...inside, cgst_amount: 180 }, ['gst_split_mismatch']],
+    ['both ways at once', { ...seller, cgst_amount: 90, sgst_amount: 90, igst_amount: 180 }, ['gst_split_mismatch']],
+    ['zeros of the other way', { ...across, cgst_amount: 0, sgst_amount: 0, igst_amount: 180 }, []],
+    ['halves, the buyer unknown', { ...seller, cgst_amount: 90, sgst_amount: 90 }, []],
+    ['one, the buyer unknown', { ...seller, igst_amount: 180 }, []],
+  ])('by both GSTINs: %s', (_, fields, issues) => {
+    expect(gstIssues(found(fields))).toEqual(issues);
+  });
+
+  it.each([
+    ['8471', []],
+    ['847130', []],
+    ['84713010', []],
+    ['847', ['line_2_hsn_invalid']],
+    ['847130101', ['line_2_hsn_invalid']],
+    ['84AB', ['line_2_hsn_invalid']],
+  ])('a HSN code has 4 to 8 digits: %s', (hsn, issues) => {
+    expect(gstIssues(found(seller, [{ amount: 1 }, { amount: 1, hsn }]))).toEqual(issues);
   });
 });

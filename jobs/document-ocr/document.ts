@@ -5,11 +5,15 @@ export interface Field {
   readonly value: string | number;
   /** 0 to 1. */
   readonly confidence: number;
+  /** No check makes it surer than this. Default 1. */
+  readonly cap?: number;
 }
 
 export interface Item extends ItemFacts {
   readonly description?: string | undefined;
   readonly taxRate?: number | undefined;
+  /** As printed: the code of the goods in India's tariff. */
+  readonly hsn?: string | undefined;
 }
 
 export interface Found {

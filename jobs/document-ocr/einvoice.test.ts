@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { assess } from './assess.ts';
 import { readEinvoice } from './einvoice.ts';
+import { extractedData } from './result.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const ubl = (inner: string, root = 'Invoice'): Uint8Array =>
@@ -63,5 +65,24 @@ describe('an e-invoice', () => {
       ubl('<ID>1</ID><LegalMonetaryTotal><PayableAmount>1e99</PayableAmount></LegalMonetaryTotal>'),
     );
     expect(values(found)).not.toHaveProperty('total_amount');
+  });
+
+  it.each([
+    ['date', '<IssueDate>2024-02-31</IssueDate>'],
+    ['date', '<IssueDate>0000-00-00</IssueDate>'],
+    ['date', '<IssueDate>2024-13-01</IssueDate>'],
+    ['due_date', '<DueDate>20230229</DueDate>'],
+    ['currency', `<DocumentCurrencyCode>${'EUR'.repeat(300)}</DocumentCurrencyCode>`],
+    ['currency', '<DocumentCurrencyCode>Euro</DocumentCurrencyCode>'],
+  ])('with a %s that is none is for review, without it: %s', (name, element) => {
+    const tag = /<(\w+)>/.exec(element)?.[1] ?? '';
+    const sloppy = body.replace(new RegExp(`<${tag}>[^<]*</${tag}>`), '') + element;
+    const found = readEinvoice(ubl(sloppy + line('InvoiceLine', 'InvoicedQuantity')));
+    if (found === undefined) throw new Error('no invoice');
+    expect(values(found)).not.toHaveProperty(name);
+    expect(extractedData.safeParse(values(found)).success).toBe(true);
+    const { status, issues } = assess(found, 'invoice', undefined, { overall: 0.85, fields: {} });
+    expect(status).toBe('review_required');
+    expect(issues).toContain(`invalid_${name}`);
   });
 });

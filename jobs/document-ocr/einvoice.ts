@@ -1,9 +1,11 @@
 /**
  * E-invoices: CII (Factur-X, ZUGFeRD 1 and 2, XRechnung) and UBL. What they state is exact, so it beats print and OCR.
  */
+import type { z } from 'zod';
 import { giveUp } from '../errors.ts';
 import { baseOf } from './confidence.ts';
 import type { Field, Found, Item } from './document.ts';
+import { extractedData } from './result.ts';
 import { asNode, attributeOf, child, children, decimal, type Node, readXml, text } from './xml.ts';
 
 const maxItems = 10_000;
@@ -20,7 +22,7 @@ export function readEinvoice(bytes: Uint8Array): Found | undefined {
 /** `20141103` and `2014-11-03`. */
 function date(value: string | undefined): string | undefined {
   const [, year, month, day] = /^(\d{4})-?(\d{2})-?(\d{2})/.exec(value ?? '') ?? [];
-  return year === undefined ? undefined : `${year}-${month}-${day}`;
+  return year === undefined ? value : `${year}-${month}-${day}`;
 }
 
 function found(
@@ -29,12 +31,23 @@ function found(
   taxGroups: number,
 ): Found {
   const fields: Record<string, Field> = {};
-  for (const [name, value] of Object.entries(values))
-    if (value !== undefined)
-      fields[name] = { value: typeof value === 'string' ? value.slice(0, 1_000) : value, confidence: baseOf.xml };
+  const issues: string[] = [];
+  for (const [name, stated] of Object.entries(values)) {
+    if (stated === undefined) continue;
+    const value = typeof stated === 'string' ? stated.slice(0, 1_000) : stated;
+    // What no result may say, such as 31 February, is left out and a person looks: the rest of the invoice stands.
+    if (hasForm(name, value)) fields[name] = { value, confidence: baseOf.xml };
+    else issues.push(`invalid_${name}`);
+  }
   if (items.length > maxItems)
     throw giveUp('LIMIT_EXCEEDED', `expected at most ${maxItems} lines, got ${items.length}`);
-  return { fields, items, taxGroups: Math.max(1, taxGroups), issues: [], agreed: {} };
+  return { fields, items, taxGroups: Math.max(1, taxGroups), issues, agreed: {} };
+}
+
+const forms: Readonly<Record<string, z.ZodType>> = extractedData.shape;
+
+function hasForm(name: string, value: string | number): boolean {
+  return forms[name]?.safeParse(value).success === true;
 }
 
 /** A credit note states positive amounts that go the other way. */
@@ -66,6 +79,7 @@ function readCii(root: Node): Found {
       seller_name: text(seller, 'Name'),
       seller_tax_id: ciiTaxId(seller),
       buyer_name: text(agreement, 'BuyerTradeParty/Name'),
+      buyer_tax_id: ciiTaxId(child(agreement, 'BuyerTradeParty')),
       currency: text(settlement, 'InvoiceCurrencyCode'),
       net_amount: amount(decimal(totals, 'TaxBasisTotalAmount')),
       tax_amount: amount(decimal(totals, 'TaxTotalAmount')),
@@ -145,6 +159,7 @@ function readUbl(root: Node, isCreditNote: boolean): Found {
       seller_name: nameOf(seller),
       seller_tax_id: text(seller, 'PartyTaxScheme/CompanyID'),
       buyer_name: nameOf(buyer),
+      buyer_tax_id: text(buyer, 'PartyTaxScheme/CompanyID'),
       currency: text(root, 'DocumentCurrencyCode'),
       net_amount: amount(net),
       tax_amount: amount(decimal(root, 'TaxTotal/TaxAmount')),

@@ -167,3 +167,59 @@ describe('lines', () => {
     expect(meanConfidence([])).toBeUndefined();
   });
 });
+
+describe('GST of India', () => {
+  const invoice = (buyer: string, taxes: string): string => `ACME TRADERS PVT LTD
+12 MG Road, Bengaluru
+GSTIN: 29AAACA1234A1Z5
+Invoice No: INV-7            Invoice Date: 17 Feb 2026
+Bill To:
+REKHA STORES
+${buyer}
+Description     HSN/SAC    Qty    Rate     Amount
+Steel desk      94033010     2    250.00   500.00
+Lamp            940          1    500.00   500.00
+Taxable value   ₹1,000.00
+${taxes}
+Grand Total     ₹1,180.00`;
+
+  it.each([
+    ['CGST @ 9%   90.00\nSGST @ 9%   90.00', { cgst_amount: 90, sgst_amount: 90 }],
+    ['CGST 9.00%  90.00   SGST 9.00%   90.00', { cgst_amount: 90, sgst_amount: 90 }],
+    ['CGST (9%)   ₹90.00\nUTGST (9%)  ₹90.00', { cgst_amount: 90, sgst_amount: 90 }],
+    ['IGST 18%    180.00', { igst_amount: 180 }],
+  ])('the taxes are told apart: %j', (taxes, expected) => {
+    const got = values(invoice('GSTIN: 29AAACR5055K1Z7', taxes), 'invoice');
+    expect(got).toMatchObject({
+      seller_tax_id: '29AAACA1234A1Z5',
+      buyer_tax_id: '29AAACR5055K1Z7',
+      ...expected,
+    });
+    const names = Object.keys(got).filter((name) => /^[cis]gst_amount$/.test(name));
+    expect(names.toSorted()).toEqual(Object.keys(expected).toSorted());
+  });
+
+  it.each([
+    ['GSTIN: 29AAACR5055K1Z7', 'CGST @ 9% 90.00\nSGST @ 9% 90.00', []],
+    ['GSTIN: 29AAACR5055K1Z7', 'IGST 18% 180.00', ['gst_split_mismatch']],
+    ['GSTIN: 27AAACR5055K1Z7', 'IGST 18% 180.00', []],
+    ['GSTIN: 27AAACR5055K1Z7', 'CGST @ 9% 90.00\nSGST @ 9% 90.00', ['gst_split_mismatch']],
+    ['Mumbai', 'IGST 18% 180.00', []],
+  ])('the split is held against both GSTINs: %s, %j', (buyer, taxes, expected) => {
+    const { issues } = assess(findFields([page(invoice(buyer, taxes))], 'invoice'), 'invoice', 0.95, {
+      overall: 0.85,
+      fields: {},
+    });
+    expect(issues.filter((issue) => issue.startsWith('gst_'))).toEqual(expected);
+    expect(issues).toContain('line_2_hsn_invalid');
+    expect(issues).not.toContain('line_1_hsn_invalid');
+  });
+
+  it('a buyer who stands first is no seller', () => {
+    const got = values(
+      'Bill To:                     ACME TRADERS PVT LTD\nREKHA STORES                 GSTIN 29AAACA1234A1Z5\nBuyer GSTIN: 27AAACR5055K1Z7\nTotal ₹118.00',
+      'invoice',
+    );
+    expect(got).toMatchObject({ seller_tax_id: '29AAACA1234A1Z5', buyer_tax_id: '27AAACR5055K1Z7' });
+  });
+});

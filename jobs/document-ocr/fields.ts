@@ -2,9 +2,10 @@
 import { checkSums } from './checks.ts';
 import type { DocumentType } from './confidence.ts';
 import type { Field, Found } from './document.ts';
+import { findGstTaxes } from './gst-taxes.ts';
 import { findItems } from './items.ts';
 import { findDates, findNumber } from './number-and-dates.ts';
-import { findAddress, findCurrency, findSeller, findTaxId } from './parties.ts';
+import { findAddress, findCurrency, findSeller, findTaxIds } from './parties.ts';
 import { findTotals, type Row, rowsOf, type Totals } from './totals.ts';
 import { linesOf, type ReadPage } from './words.ts';
 
@@ -19,6 +20,7 @@ export function findFields(pages: readonly ReadPage[], type: Exclude<DocumentTyp
   const code = currency === undefined ? undefined : String(currency.field.value);
   const dates = findDates(lines, code);
   const seller = findSeller(lines);
+  const taxIds = findTaxIds(lines);
   const { items, sumsUp } = trustedItems(rows, totals, code);
   const fields: Record<string, Field | undefined> = {
     ...totals.fields,
@@ -26,7 +28,9 @@ export function findFields(pages: readonly ReadPage[], type: Exclude<DocumentTyp
     date: dates.date,
     seller_name: seller,
     seller_address: findAddress(lines, seller),
-    seller_tax_id: findTaxId(lines),
+    seller_tax_id: taxIds.seller,
+    buyer_tax_id: taxIds.buyer,
+    ...findGstTaxes(rows),
     currency: currency?.field,
   };
   const agreed: Record<string, boolean> = {};

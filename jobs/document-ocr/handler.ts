@@ -34,6 +34,13 @@ export default defineHandler(job, {
       .regex(/^[\w.-]{1,100}$/)
       .default('gemini-2.5-flash')
       .describe('Which model'),
+    GEMINI_CALLS_PER_HOUR: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(60)
+      .describe('How often one tenant may have it asked; its documents beyond that wait'),
     GEMINI_URL: z.url().default('https://generativelanguage.googleapis.com').describe('Where it is asked'),
   }),
   // PDFium, libvips and the engines are mapped by the children that read, never by the worker.

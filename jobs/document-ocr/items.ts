@@ -1,9 +1,10 @@
 /** The lines of an invoice or receipt: what stands between the headings of a table and its totals. */
-import { cellsOf, textOf } from './amount-words.ts';
+import { cellsOf, overlaps, textOf } from './amount-words.ts';
 import { exact, product } from './amounts.ts';
 import type { Item } from './document.ts';
 import * as labels from './labels.ts';
 import type { Row } from './totals.ts';
+import type { Word } from './words.ts';
 
 export interface FoundItems {
   readonly items: readonly Item[];
@@ -12,6 +13,8 @@ export interface FoundItems {
 }
 
 const maxItems = 1_000;
+/** A digit misread is no fault of the issuer. */
+const hsnTrusted = 0.85;
 
 /** Two headings at least make a table. */
 function isHeading({ line }: Row): boolean {
@@ -38,6 +41,7 @@ export function findItems(rows: readonly Row[]): FoundItems {
   const items: Item[] = [];
   let confidence = 1;
   let description = '';
+  const hsnHeading = rows[start]?.line.words.find((word) => labels.hsnColumn.test(word.text));
   for (const row of rows.slice(start + 1)) {
     if (isEnd(row) || items.length >= maxItems) break;
     const last = row.amounts.at(-1);
@@ -48,19 +52,27 @@ export function findItems(rows: readonly Row[]): FoundItems {
     }
     // A note such as "Tax: 0.2%" or a price inside a text is no line of its own.
     confidence = Math.min(confidence, ...last.words.map((word) => word.confidence));
-    items.push(itemOf(row, words === '' ? description : words));
+    items.push(itemOf(row, words === '' ? description : words, hsnOf(row, hsnHeading)));
     description = '';
   }
   return { items, confidence };
 }
 
-function itemOf({ line, amounts }: Row, description: string): Item {
+/** What stands below the heading, read well enough to be judged. */
+function hsnOf({ line }: Row, heading: Word | undefined): Word | undefined {
+  if (heading === undefined) return undefined;
+  return line.words.find(
+    (word) => /\d/.test(word.text) && word.confidence >= hsnTrusted && overlaps([heading], [word]),
+  );
+}
+
+function itemOf({ line, amounts }: Row, description: string, hsn: Word | undefined): Item {
   const amount = amounts.at(-1)?.amount.value ?? 0;
   const prices = amounts.slice(0, -1).map((one) => one.amount.value);
   const unitPrice = prices.at(-1);
   const whole = line.words.flatMap(({ text }, place) => {
     const [, digits] = /^(\d{1,6})x?$/i.exec(text) ?? [];
-    return digits === undefined || line.words[place + 1]?.text === '%'
+    return digits === undefined || line.words[place] === hsn || line.words[place + 1]?.text === '%'
       ? []
       : [{ value: Number(digits), isFirst: place === 0 }];
   });
@@ -76,6 +88,7 @@ function itemOf({ line, amounts }: Row, description: string): Item {
     ...(description === '' ? {} : { description: description.slice(0, 200) }),
     ...(quantity === undefined || unitPrice === undefined ? {} : { quantity, unitPrice }),
     ...(rate === undefined ? {} : { taxRate: Number(rate.replace(',', '.')) }),
+    ...(hsn === undefined ? {} : { hsn: hsn.text.slice(0, 20) }),
     amount,
   };
 }

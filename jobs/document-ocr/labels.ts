@@ -46,6 +46,8 @@ export const companyForm =
 export const registration = /^\(?\s*(?:co\.?\s*reg\.?\s*(?:no)?\.?:?\s*)?\d{5,12}\s*-?\s*[A-Z]\s*\)?\W*$/u;
 export const buyer =
   /\b(?:bill|billed|invoice|ship|sold|deliver)\s*to\b|attn|customer|\bklant|factuuradres|afleveradres|nabywca|kunde|empfänger|t\.a\.v/iu;
+/** Before a tax number: it is not the seller's. */
+export const buyersTaxId = /\b(?:your|uw|ihre|buyer|recipient|consignee|customer|bill(?:ed)?\s+to)\b/iu;
 export const noName =
   /invoice|receipt|factuur|rechnung|faktura|bill\b|tel\b|fax\b|phone|date\b|gst\b|www\.|http|@|\bno\b\s*[.:]|jalan\b|street|road|^\W*\d|page\b|licensee|formerly|thank|welcome|address/iu;
 export const contact =
@@ -53,3 +55,4 @@ export const contact =
 
 export const itemColumn =
   /^(?:description|desc|item|artikel|omschrijving|qty|quantity|aantal|hoeveelheid|u\.?price|s\/price|price|prijs|rate|amount|bedrag|total|totaal|unit|code|menge|preis|betrag|bezeichnung|nazwa|ilość|wartość)\b/iu;
+export const hsnColumn = /^\W*HSN\b/iu;

@@ -166,14 +166,40 @@ export function findCurrency(rows: readonly Row[]): { readonly field: Field; rea
 const gstin = /\b(?:0[1-9]|[12]\d|3[0-8]|97|99)[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]\b/u;
 const vat = /\b(?:NL\d{9}B\d{2}|DE\d{9}|FR[0-9A-Z]{2}\d{9}|PL\d{10}|ATU\d{8}|BE0\d{9})\b/u;
 
-/** A GSTIN or a European VAT number that is not named as the buyer's. */
-export function findTaxId(lines: readonly Line[]): Field | undefined {
-  for (const line of lines) {
-    if (/\b(?:your|uw|ihre)\b/i.test(line.text)) continue;
-    for (const word of line.words) {
+export interface TaxIds {
+  readonly seller?: Field | undefined;
+  readonly buyer?: Field | undefined;
+}
+
+interface TaxId extends Field {
+  readonly isGstin: boolean;
+  readonly isBuyers: boolean;
+}
+
+/** GSTINs and European VAT numbers. The seller's is the first that is not named as the buyer's; of two GSTINs the other one is the buyer's. */
+export function findTaxIds(lines: readonly Line[]): TaxIds {
+  const all = lines.flatMap((line, index) => taxIdsOf(lines, line, index));
+  const seller = all.find(({ isBuyers }) => !isBuyers);
+  const others = all.filter(({ isGstin, value }) => isGstin && value !== seller?.value);
+  const named = others.find(({ isBuyers }) => isBuyers);
+  const field = (found: TaxId | undefined): Field | undefined =>
+    found && { value: found.value, confidence: found.confidence };
+  return { seller: field(seller), buyer: field(named ?? (seller?.isGstin === true ? others[0] : undefined)) };
+}
+
+function taxIdsOf(lines: readonly Line[], line: Line, index: number): TaxId[] {
+  let label = '';
+  return cellsOf(line).flatMap((cell) =>
+    cell.flatMap((word) => {
       const [value] = gstin.exec(word.text) ?? vat.exec(word.text) ?? [];
-      if (value !== undefined) return { value, confidence: fieldConfidence([word], 'exact', 'same_line') };
-    }
-  }
-  return undefined;
+      if (value === undefined) {
+        label += ` ${word.text}`;
+        return [];
+      }
+      const isOthers = labels.buyersTaxId.test(label) || isBuyers(lines, index, cell);
+      label = '';
+      const confidence = fieldConfidence([word], 'exact', 'same_line');
+      return [{ value, confidence, isGstin: gstin.test(value), isBuyers: isOthers }];
+    }),
+  );
 }

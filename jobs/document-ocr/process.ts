@@ -29,6 +29,7 @@ export interface Settings {
   readonly OCR_PAGE_SECONDS: number;
   readonly GEMINI_API_KEY?: string | undefined;
   readonly GEMINI_MODEL: string;
+  readonly GEMINI_CALLS_PER_HOUR: number;
   readonly GEMINI_URL: string;
 }
 
@@ -110,7 +111,12 @@ async function secondReading(
   settings: Settings,
   ctx: JobContext,
 ): Promise<Found | undefined> {
-  const { GEMINI_API_KEY: key, GEMINI_MODEL: model, GEMINI_URL: baseUrl } = settings;
+  const {
+    GEMINI_API_KEY: key,
+    GEMINI_MODEL: model,
+    GEMINI_URL: baseUrl,
+    GEMINI_CALLS_PER_HOUR: callsPerHour,
+  } = settings;
   if (key === undefined || type === 'document' || read.source === 'e_invoice') return undefined;
   const pages: Uint8Array[] = [];
   for (let index = 0; index < Math.min(source.pageCount, pagesAsked); index += 1) {
@@ -121,7 +127,7 @@ async function secondReading(
     pages.push(await readFile(path));
   }
   if (pages.length === 0) return undefined;
-  const second = await askVision(pages, type, { key, model, baseUrl }, ctx);
+  const second = await askVision(pages, type, { key, model, baseUrl, callsPerHour }, ctx);
   return second === undefined ? undefined : withSecondReader(read.found, second, settings.OCR_CONFIDENCE_THRESHOLD);
 }
 
@@ -141,11 +147,12 @@ async function textData(text: string, sha256: string, ctx: JobContext): Promise<
 }
 
 function dataOf({ fields, items }: Found): Output['extracted_data'] {
-  const lines = items.slice(0, itemsShown).map(({ description, quantity, unitPrice, taxRate, amount }) => ({
+  const lines = items.slice(0, itemsShown).map(({ description, quantity, unitPrice, taxRate, hsn, amount }) => ({
     description,
     quantity,
     unit_price: unitPrice,
     tax_rate: taxRate,
+    hsn,
     amount,
   }));
   const values = Object.fromEntries(Object.entries(fields).map(([name, { value }]) => [name, value]));

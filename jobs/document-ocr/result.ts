@@ -9,6 +9,7 @@ const lineItem = z.object({
   quantity: z.number().optional(),
   unit_price: z.number().optional(),
   tax_rate: z.number().optional().describe('Per cent'),
+  hsn: text(20).optional().describe('Code of the goods in the tariff of India, as printed'),
   amount: z.number(),
 });
 
@@ -22,9 +23,17 @@ export const extractedData = z.object({
   seller_address: text(1_000).optional(),
   seller_tax_id: text(1_000).optional(),
   buyer_name: text(1_000).optional(),
-  currency: z.string().max(10).optional().describe('ISO 4217'),
+  buyer_tax_id: text(1_000).optional(),
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/)
+    .optional()
+    .describe('ISO 4217'),
   net_amount: z.number().optional(),
   tax_amount: z.number().optional(),
+  cgst_amount: z.number().optional().describe('India: half of the tax inside a state, as is sgst_amount'),
+  sgst_amount: z.number().optional(),
+  igst_amount: z.number().optional().describe('India: the tax across states'),
   charges_amount: z.number().optional(),
   allowances_amount: z.number().optional(),
   total_amount: z.number().optional().describe('Everything, tax included'),
@@ -45,7 +54,9 @@ export const result = z.object({
     line_items_sum_matches_total: z.boolean().nullable().describe('Null: no lines, or no total to hold them against'),
     issues: z
       .array(z.string())
-      .describe('Codes: missing_date, line_items_sum_mismatch, line_2_quantity_times_price_mismatch …'),
+      .describe(
+        'Codes: missing_date, invalid_date, line_items_sum_mismatch, line_2_quantity_times_price_mismatch, gst_split_mismatch …',
+      ),
   }),
   page_confidence: z.array(share).describe('Mean of the words of each page; decides nothing'),
   source: z

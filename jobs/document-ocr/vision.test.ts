@@ -5,8 +5,12 @@ import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { doubtfulInvoice, makePdf, textPage } from '../../tests/support/make-pdf.ts';
+import { createBreakers } from '../../workers/breaker.ts';
 import { runJob } from '../../workers/testing.ts';
+import { memoryLimiter } from '../../workers/testing-records.ts';
+import { assess } from './assess.ts';
 import handler from './handler.ts';
+import { withSecondReader } from './vision.ts';
 
 interface Asked {
   readonly path: string;
@@ -40,13 +44,16 @@ const says = (value: unknown): { status: number; text: string } => ({
   text: JSON.stringify({ candidates: [{ content: { parts: [{ text: JSON.stringify(value) }] } }] }),
 });
 
+const payload = { file_id: 'object:t/-/in.pdf', document_type: 'invoice' };
+const optionsFor = (pdf: Uint8Array, env: Record<string, string> = { GEMINI_API_KEY: 'test-key' }) => ({
+  inputs: { 'in.pdf': pdf },
+  env: { ...env, GEMINI_URL: origin() },
+  http: { allow: [new URL(origin()).host] },
+});
+
 async function run(pdf: Uint8Array, said: typeof answer, env: Record<string, string> = { GEMINI_API_KEY: 'test-key' }) {
   [asked, answer] = [[], said];
-  await using ran = await runJob(
-    handler,
-    { file_id: 'object:t/-/in.pdf', document_type: 'invoice' },
-    { inputs: { 'in.pdf': pdf }, env: { ...env, GEMINI_URL: origin() }, http: { allow: [new URL(origin()).host] } },
-  );
+  await using ran = await runJob(handler, payload, optionsFor(pdf, env));
   if (ran.error !== undefined) throw ran.error;
   return { result: z.looseObject({ status: z.string(), source: z.string() }).parse(ran.result), logs: ran.logs };
 }
@@ -109,7 +116,6 @@ test('does not talk the first reader out of what it is sure of', async () => {
 });
 
 test.each([
-  ['over its quota', { status: 429, text: '{}' }],
   ['down', { status: 500, text: 'oops' }],
   ['no JSON', { status: 200, text: 'hello' }],
   ['of another form', says({ total_amount: 'thirty' })],
@@ -123,4 +129,56 @@ test.each([
   });
   expect(logs.join('\n')).toContain('the vision model');
   expect(logs.join('\n')).not.toContain('test-key');
+});
+
+test('busy or out of the quota of the model, the document waits without an attempt spent', async () => {
+  [asked, answer] = [[], { status: 429, text: '{}' }];
+  await using ran = await runJob(handler, payload, optionsFor(doubtfulInvoice()));
+  expect(ran.outcome).toEqual({ state: 'later', code: 'HTTP_429', delayMs: 30_000 });
+});
+
+test('while its breaker is open, the document waits', async () => {
+  answer = { status: 500, text: 'oops' };
+  const breakers = createBreakers();
+  for (let n = 0; n < 5; n += 1) {
+    await using ran = await runJob(handler, payload, { ...optionsFor(doubtfulInvoice()), breakers });
+    expect(ran.result).toMatchObject({ status: 'review_required' });
+  }
+  asked = [];
+  await using parked = await runJob(handler, payload, { ...optionsFor(doubtfulInvoice()), breakers });
+  expect(parked.outcome).toMatchObject({ state: 'later', code: 'DEPENDENCY_DOWN' });
+  expect(asked).toEqual([]);
+});
+
+test('is asked as often an hour as a tenant may; then its documents wait, and those of others go on', async () => {
+  [asked, answer] = [[], says({})];
+  const limiter = memoryLimiter();
+  const env = { GEMINI_API_KEY: 'test-key', GEMINI_CALLS_PER_HOUR: '2' };
+  const of = (tenant: string) =>
+    runJob(
+      handler,
+      { ...payload, file_id: `object:t/${tenant}/in.pdf` },
+      { ...optionsFor(doubtfulInvoice(), env), limiter, tenant },
+    );
+  for (const state of ['done', 'done', 'later']) {
+    await using ran = await of('acme');
+    expect(ran.outcome.state).toBe(state);
+    if (ran.outcome.state !== 'later') continue;
+    expect(ran.outcome).toMatchObject({ code: 'LIMITED' });
+    expect(ran.outcome.delayMs).toBeGreaterThan(3_500_000);
+  }
+  expect(asked).toHaveLength(2);
+  await using other = await of('other');
+  expect(other.outcome.state).toBe('done');
+});
+
+test('alone it is never surer than 0.90, however many checks agree', () => {
+  const vision = (value: number | string) => ({ value, confidence: 0.8, cap: 0.9 });
+  const first = { fields: { net_amount: { value: 25, confidence: 0.99 }, tax_amount: { value: 5, confidence: 0.99 } } };
+  const second = { fields: { total_amount: vision(30), invoice_number: vision('A-77') } };
+  const rest = { items: [{ amount: 10 }, { amount: 20 }], issues: [], agreed: {} };
+  const found = withSecondReader({ ...rest, ...first }, { ...rest, ...second }, 0.85);
+  // The lines are its sum, and net and tax make it.
+  const { scores } = assess(found, 'invoice', 0.99, { overall: 0.85, fields: {} });
+  expect(scores).toMatchObject({ total_amount: 0.9, invoice_number: 0.8, net_amount: 0.995 });
 });

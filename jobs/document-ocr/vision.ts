@@ -1,11 +1,11 @@
 /**
  * A vision model as a second reader (Gemini over REST), asked only where a key is set and the first reading is in doubt.
- * What it says of its own certainty means nothing, so its values count little until a check of ours agrees. When it
- * cannot be asked (breaker open, quota used up, refused), the first reading stands and a person looks.
+ * What it says of its own certainty means nothing, so its values count little until a check of ours agrees. While it may
+ * not be asked (breaker open, quota used up, 429) the job waits; when it fails, the first reading stands and a person looks.
  */
 import { z } from 'zod';
 import type { JobContext } from '../define.ts';
-import { JobError } from '../errors.ts';
+import { JobError, tryAgainIn } from '../errors.ts';
 import type { DocumentType } from './confidence.ts';
 import type { Field, Found, Item } from './document.ts';
 
@@ -13,10 +13,15 @@ export interface VisionSettings {
   readonly key: string;
   readonly model: string;
   readonly baseUrl: string;
+  /** Of one tenant. */
+  readonly callsPerHour: number;
 }
 
-/** Alone it stays below every threshold; one passed check brings it to 0.90, its cap. */
+/** Alone it stays below every threshold; one passed check brings it to its cap, and no further check beyond. */
 const alone = 0.8;
+const cap = 0.9;
+const busyMs = 30_000;
+const longestMs = 3_600_000;
 const timeoutMs = 60_000;
 const maxAnswerBytes = 1_048_576;
 
@@ -79,12 +84,12 @@ const responseSchema = {
   },
 };
 
-/** Undefined when the model could not be asked or said nothing that fits; the reason is in the job's log. */
+/** Undefined when the model failed or said nothing that fits; the reason is in the job's log. Throws what makes the job wait. */
 export async function askVision(
   pages: readonly Uint8Array[],
   type: DocumentType,
   settings: VisionSettings,
-  ctx: Pick<JobContext, 'http' | 'log'>,
+  ctx: Pick<JobContext, 'http' | 'log' | 'signal'>,
 ): Promise<Found | undefined> {
   const parts = pages.map((page) => ({
     inline_data: { mime_type: 'image/jpeg', data: Buffer.from(page).toString('base64') },
@@ -104,10 +109,20 @@ export async function askVision(
       maxBytes: maxAnswerBytes,
       redirects: 0,
       dependency: 'gemini',
+      quota: { points: settings.callsPerHour, windowMs: 3_600_000 },
     });
     if (got.status === 200) return foundIn(got.body);
+    const { status, retryAfterMs } = got;
+    if (status === 429 || (status === 503 && retryAfterMs !== undefined))
+      throw tryAgainIn(
+        Math.min(longestMs, retryAfterMs ?? busyMs),
+        `HTTP_${status}`,
+        `the vision model answered ${status}`,
+      );
     ctx.log('the vision model refused', { status: got.status }, 'warn');
   } catch (error) {
+    if (error instanceof JobError && error.verdict.kind === 'later') throw error;
+    ctx.signal.throwIfAborted();
     // An answer that does not fit is no reason to lose the first reading; neither is a model that is away.
     const reason = error instanceof JobError ? error.code : error instanceof Error ? error.name : 'unknown';
     ctx.log('the vision model could not be asked', { reason }, 'warn');
@@ -121,7 +136,7 @@ function foundIn(body: Uint8Array): Found {
   const { line_items: lines, ...values } = said.parse(JSON.parse(text));
   const fields: Record<string, Field> = {};
   for (const [name, value] of Object.entries(values))
-    if (value !== null && value !== undefined) fields[name] = { value, confidence: alone };
+    if (value !== null && value !== undefined) fields[name] = { value, confidence: alone, cap };
   const items = (lines ?? []).map(
     ({ description, quantity, unit_price, amount: total }): Item => ({
       description: description?.slice(0, 200),

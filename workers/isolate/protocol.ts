@@ -62,6 +62,7 @@ const httpRequest = z.object({
   redirects: z.int().min(0).max(10).optional(),
   tries: z.int().min(1).max(10).optional(),
   dependency: z.string().max(200).optional(),
+  quota: z.object({ points: z.int().min(1), windowMs: z.int().min(1_000) }).optional(),
 });
 
 const call = z.discriminatedUnion('name', [

@@ -22,8 +22,12 @@ export interface AskOptions extends GuardOptions {
   readonly random?: () => number;
 }
 
-/** One exchange for one attempt; `signal` is the attempt's. */
-export type Ask = (request: HttpRequest, signal: AbortSignal) => Promise<HttpAnswer>;
+/** One exchange for one attempt; `signal` is the attempt's. `admit` is asked before each try, once the breaker lets it through. */
+export type Ask = (
+  request: HttpRequest,
+  signal: AbortSignal,
+  admit?: (dependency: string) => Promise<void>,
+) => Promise<HttpAnswer>;
 
 const defaults = { maxBytes: 5 * 1_024 * 1_024, redirects: 3, timeoutMs: 15_000 };
 const longestPauseMs = 10_000;
@@ -33,9 +37,16 @@ const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie', 'pr
 
 export function createAsk(options: AskOptions): Ask {
   const { breakers, pause = (ms, signal) => sleep(ms, undefined, { signal }), random = Math.random } = options;
-  const once = async (request: HttpRequest, url: URL, signal: AbortSignal): Promise<HttpAnswer> => {
-    const pass = breakers.enter(request.dependency ?? url.host);
+  const once = async (
+    request: HttpRequest,
+    url: URL,
+    signal: AbortSignal,
+    admit: Parameters<Ask>[2],
+  ): Promise<HttpAnswer> => {
+    const dependency = request.dependency ?? url.host;
+    const pass = breakers.enter(dependency);
     try {
+      await admit?.(dependency);
       const answer = await exchange(request, url, options, signal);
       pass.leave(answer.status >= 500 ? 'failed' : 'ok');
       return answer;
@@ -44,7 +55,7 @@ export function createAsk(options: AskOptions): Ask {
       throw error;
     }
   };
-  return async (request, signal) => {
+  return async (request, signal, admit) => {
     signal.throwIfAborted();
     const url = parseAddress(request.url);
     const isSafe = request.method === undefined || request.method === 'GET' || request.method === 'HEAD';
@@ -52,7 +63,7 @@ export function createAsk(options: AskOptions): Ask {
     for (let tried = 1; ; tried += 1) {
       let waitMs = pauseMs(tried, random());
       try {
-        const answer = await once(request, url, signal);
+        const answer = await once(request, url, signal, admit);
         waitMs = Math.max(waitMs, answer.retryAfterMs ?? 0);
         // A server that asks for more patience than that is left to the queue, which waits without a connection.
         if (tried >= tries || !worthAnotherTry.has(answer.status) || waitMs > longestPauseMs) return answer;

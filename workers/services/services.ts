@@ -20,6 +20,7 @@ import { attemptDocuments, type DocumentCalls } from './documents.ts';
 import { createNotes, type NoteSink, type Notes } from './notes.ts';
 import { type AttemptObjects, createObjects, type ObjectParts } from './objects.ts';
 import { createOnce, type Once } from './once.ts';
+import type { TakeQuota } from './quotas.ts';
 
 /** Shared by all attempts of a process. */
 export interface ServiceParts extends ObjectParts {
@@ -28,6 +29,7 @@ export interface ServiceParts extends ObjectParts {
   readonly documents: Documents | undefined;
   readonly breakers: Pick<Breakers, 'enter'>;
   readonly ask: Ask;
+  readonly takeQuota: TakeQuota;
   /** Throws `UNKNOWN_JOB` or `PAYLOAD_INVALID` where the client would. */
   readonly enqueue: (
     type: string,
@@ -105,7 +107,10 @@ export class OwnServices implements Services {
 
   async http(request: HttpRequest): Promise<HttpAnswer> {
     this.#refuseWhenOver();
-    return this.#parts.ask(request, this.#attempt.signal());
+    const { facts, signal } = this.#attempt;
+    const { quota } = request;
+    if (quota === undefined) return this.#parts.ask(request, signal());
+    return this.#parts.ask(request, signal(), (name) => this.#parts.takeQuota(quota, name, facts.tenant));
   }
 
   async enqueue(
