@@ -1,35 +1,22 @@
 /**
- * Every feed of the shared test data through a real fleet: client, queue, worker, HTTP, documents. Twice, and the second
- * time stores nothing. Then what `domain-examples.json` says of dates, identity and addresses. Prints the table file,
- * expected, got.
+ * Every feed of the shared test data through a whole fleet: added over HTTP, fetched by a worker process, kept as documents.
+ * Twice, and the second time stores nothing. Then what `domain-examples.json` says of dates, identity and addresses.
+ * Prints the table file, expected, got.
  */
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { extname, join, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import type { Backend } from '../backends/backend.ts';
-import { openBackend } from '../backends/open.ts';
 import { canonicalUrl } from '../jobs/news-aggregation/canonical-url.ts';
 import { cleanTitle } from '../jobs/news-aggregation/clean.ts';
 import newsAggregation from '../jobs/news-aggregation/job.ts';
-import { loadRegistry } from '../jobs/registry.ts';
-import { type Client, createClient, type JobStatus } from '../producers/client.ts';
-import { type Documents, mergeCollections } from '../runtime/documents.ts';
-import { parseEnv } from '../runtime/env.ts';
-import { createLog } from '../runtime/log.ts';
-import { createMetrics } from '../runtime/metrics.ts';
-import { openFolderStore } from '../runtime/object-store-folder.ts';
-import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
-import { workersEnv } from '../workers/env.ts';
-import { type Fleet, startWorkers } from '../workers/main.ts';
+import { type FreshStore, storeChoices } from './support/fresh-stores.ts';
 import { openReceiver, type Receiver } from './support/receivers.ts';
-import { redisIfHere } from './support/redis-database.ts';
+import { inputsOf, printRows, sharedData, sharedEntries } from './support/shared-data.ts';
+import { type JobAnswer, openWholeFleet, type WholeFleet } from './support/whole-fleet.ts';
 
-const folder = resolve(process.env['TEST_DATA'] ?? '../shared/data');
-const isHere = existsSync(join(folder, 'manifest.json'));
+const isHere = sharedEntries.length > 0;
 
 const facts = z.looseObject({
   format: z.string().nullish(),
@@ -42,7 +29,6 @@ const facts = z.looseObject({
     .partial()
     .optional(),
 });
-const manifestSchema = z.object({ entries: z.array(z.object({ file: z.string(), facts: z.unknown() })) });
 const examplesSchema = z.object({
   feed_dates: z.object({
     cases: z.array(z.object({ title: z.string(), expect: z.string() })),
@@ -61,12 +47,13 @@ const examplesSchema = z.object({
   }),
   url_canonical: z.object({ cases: z.array(z.tuple([z.string(), z.string().nullable(), z.string().nullable()])) }),
 });
-const json = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'));
-const entries = isHere ? manifestSchema.parse(await json('manifest.json')).entries : [];
-const feeds = entries
-  .filter(({ file }) => file.startsWith('feeds/'))
-  .map((entry) => ({ file: entry.file.slice('feeds/'.length), facts: facts.parse(entry.facts) }));
-const examples = isHere ? examplesSchema.parse(await json('domain-examples.json')) : undefined;
+const feeds = inputsOf(newsAggregation.name).map((file) => ({
+  file: file.slice('feeds/'.length),
+  facts: facts.parse(sharedEntries.find((one) => one.file === file)?.facts),
+}));
+const examples = isHere
+  ? examplesSchema.parse(JSON.parse(await readFile(join(sharedData, 'domain-examples.json'), 'utf8')))
+  : undefined;
 
 /** What must become of a file; `n` = so many distinct entries. */
 function expectedOf({ file, facts: said }: (typeof feeds)[number]): string {
@@ -87,69 +74,10 @@ const item = z.looseObject({
   dateQuality: z.string(),
 });
 
-interface Stage {
-  readonly backend: Backend;
-  readonly client: Client;
-  readonly documents: Documents;
-  readonly fleet: Fleet;
-  readonly close: () => Promise<void>;
-}
-
-async function openStage(store: string, host: string): Promise<Stage> {
-  const scratch = await mkdtemp(join(tmpdir(), 'jobfleet-feeds-'));
-  const registry = await loadRegistry();
-  const backend = await openBackend(store, { onError: () => undefined });
-  const objects = await openFolderStore(join(scratch, 'objects'));
-  const collections = mergeCollections([newsAggregation.collections]);
-  const mongoUrl = store.startsWith('redis') ? process.env['MONGODB_URL'] : undefined;
-  const documents = await openDocuments(collections, { mongoUrl, sql: backend.sql, pool: mongoPools.worker });
-  if (documents === undefined) throw new Error(`expected documents beside ${store}`);
-  const client = createClient({ backend, registry });
-  const own = documents.of('-');
-  const empty = async () => {
-    if (backend.kind !== 'redis') return;
-    await backend.queue(newsAggregation.name).obliterate({ force: true });
-    for (const name of Object.keys(newsAggregation.collections ?? {}))
-      for (let page = await own.page(name, {}); page.items.length > 0; page = await own.page(name, {}))
-        await own.remove(
-          name,
-          page.items.map(({ _id }) => _id),
-        );
-  };
-  await empty();
-  const fleet = await startWorkers({
-    registry,
-    backend,
-    client,
-    objects,
-    documents,
-    log: createLog({ name: 'worker', level: 'silent' }),
-    metrics: createMetrics(),
-    env: parseEnv(workersEnv, { WORK_DIR: scratch, HTTP_ALLOW: host }),
-    handlerEnv: {},
-    queues: [newsAggregation.name],
-  });
-  return {
-    backend,
-    client,
-    documents,
-    fleet,
-    close: async () => {
-      await fleet.stop(5_000);
-      await empty();
-      await documents.close();
-      await backend.close();
-      await objects.close();
-      await rm(scratch, { recursive: true, force: true });
-    },
-  };
-}
-
-const stores = ['embedded:memory', ...(process.env['MONGODB_URL'] === undefined ? [] : redisIfHere('feeds'))];
-
-describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
+describe.skipIf(!isHere).each(storeChoices('feeds'))('the feed corpus on $name', ({ name, open }) => {
   let receiver: Receiver;
-  let stage: Stage;
+  let store: FreshStore;
+  let fleet: WholeFleet;
   const traps = examples?.feed_dates.date_parse_traps.cases ?? [];
   beforeAll(async () => {
     receiver = await openReceiver(async (response, { path }) => {
@@ -157,35 +85,27 @@ describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
         return response.end(
           `<rss version="2.0"><channel><title>T</title>${traps.map(([date], n) => `<item><guid>${n}</guid><pubDate>${date}</pubDate></item>`).join('')}</channel></rss>`,
         );
-      return response.end(await readFile(join(folder, 'feeds', path.slice(1))));
+      return response.end(await readFile(join(sharedData, 'feeds', path.slice(1))));
     });
-    stage = await openStage(store, receiver.host);
+    store = await open();
+    fleet = await openWholeFleet({ store, queues: [newsAggregation.name], env: { HTTP_ALLOW: receiver.host } });
   });
   afterAll(async () => {
-    await stage.close();
+    await fleet.close();
+    await store.drop();
     await receiver.close();
   });
 
   const urlOf = (file: string): string => `${receiver.url}/${file}`;
-  const fetchAll = async (files: readonly string[], more: object = {}): Promise<JobStatus[]> => {
-    const accepted = await stage.client.enqueueMany(
-      newsAggregation,
-      files.map((file) => ({ payload: { feedUrl: urlOf(file), ...more } })),
-    );
-    return vi.waitFor(
-      async () => {
-        const all = await Promise.all(accepted.map(({ id }) => stage.client.status(id)));
-        const ended = all.filter(
-          (one) => one?.status === 'completed' || (one?.status === 'failed' && one.error !== null),
-        );
-        expect(ended.length).toBe(files.length);
-        return ended.filter((one) => one !== undefined);
-      },
-      { timeout: 120_000, interval: 100 },
-    );
+  const fetchAll = async (files: readonly string[], more: object = {}): Promise<JobAnswer[]> => {
+    const ids = [];
+    for (const file of files) ids.push(await fleet.add(newsAggregation.name, { feedUrl: urlOf(file), ...more }));
+    const answers = [];
+    for (const id of ids) answers.push(await fleet.ended(id, 120_000));
+    return answers;
   };
   const stored = async () => {
-    const own = stage.documents.of('-');
+    const own = fleet.documents;
     const ids = new Map((await own.page('feeds', { limit: 1_000 })).items.map(({ _id, url }) => [_id, String(url)]));
     const { items } = await own.page('news', { limit: 1_000 });
     return items.map((one) => ({
@@ -199,27 +119,21 @@ describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
     expect(feeds.length).toBe(49);
     const files = feeds.map(({ file }) => file);
     const got = async () =>
-      (await fetchAll(files)).map((status) => {
-        if (status.status === 'failed') return status.error?.code ?? '';
-        const { added, updated, unchanged } = newsAggregation.result.parse(status.result);
+      (await fetchAll(files)).map(({ error, result }) => {
+        if (error !== null) return error.code;
+        const { added, updated, unchanged } = newsAggregation.result.parse(result);
         return { added, updated, unchanged };
       });
     const first = await got();
     const rows = feeds.map((feed, at) => {
       const one = first[at];
-      return [feed.file, expectedOf(feed), typeof one === 'object' ? String(one.added) : String(one)];
+      const was = typeof one === 'object' ? String(one.added) : String(one);
+      return { file: `feeds/${feed.file}`, expected: expectedOf(feed), got: was };
     });
-    const [name, want] = [0, 1].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
-    const lines = [['file', 'expected', 'got'], ...rows].map(
-      (row) => `${row[0]?.padEnd(name ?? 0)}  ${row[1]?.padEnd(want ?? 0)}  ${row[2]}`,
-    );
-    const equal = rows.filter(([, wanted, was]) => wanted === was).length;
-    process.stdout.write(`${lines.join('\n')}\n${stage.backend.kind}: ${equal} of ${rows.length} as expected\n`);
-    expect(Object.fromEntries(rows.map(([file, , was]) => [file, was]))).toEqual(
-      Object.fromEntries(rows.map(([file, wanted]) => [file, wanted])),
-    );
+    printRows(`feeds on ${name}`, rows);
+    expect(rows.map(({ file, got: was }) => [file, was])).toEqual(rows.map(({ file, expected }) => [file, expected]));
     const before = await stored();
-    expect(before.length).toBe(rows.reduce((sum, [, wanted]) => sum + (Number(wanted) || 0), 0));
+    expect(before.length).toBe(rows.reduce((sum, { expected }) => sum + (Number(expected) || 0), 0));
     const second = await got();
     expect(second).toEqual(
       first.map((one) => (typeof one === 'object' ? { added: 0, updated: 0, unchanged: one.added } : one)),
@@ -279,7 +193,7 @@ describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
   });
 
   test('a feed that is followed and due is fetched by a job that the schedule adds', async () => {
-    const own = stage.documents.of('-');
+    const own = fleet.documents;
     const asked = () => receiver.received.filter(({ path }) => path === '/heise.atom').length;
     const [followed] = await fetchAll(['heise.atom'], { follow: true });
     expect(followed?.result).toMatchObject({ added: 0, unchanged: 15 });
@@ -287,8 +201,7 @@ describe.skipIf(!isHere).each(stores)('the feed corpus on %s', (store) => {
     expect(known).toMatchObject({ isFollowed: true, isDisabled: false });
     await own.put('feeds', { ...known, _id: String(known?._id), nextAt: '2026-01-01T00:00:00.000Z' });
     const before = asked();
-    const { id } = await stage.client.enqueue(newsAggregation, {});
-    await vi.waitFor(async () => expect(await stage.client.status(id)).toMatchObject({ result: { feeds: 1 } }), 30_000);
+    expect((await fleet.run(newsAggregation.name, {})).result).toMatchObject({ feeds: 1 });
     await vi.waitFor(() => expect(asked()).toBe(before + 1), 30_000);
   });
 

@@ -10,7 +10,8 @@ import videoTranscoding from '../jobs/video-transcoding/job.ts';
 import { openStage, type Stage, type WorkerProcess } from './support/fleet.ts';
 import { download } from './support/hls.ts';
 import { redisIfHere } from './support/redis-database.ts';
-import { expectedOf, namedBy, sizesOf, videoData, videoEntries } from './support/video-corpus.ts';
+import { sharedData } from './support/shared-data.ts';
+import { expectedOf, namedBy, renditionsOf, videoEntries } from './support/video-corpus.ts';
 
 vi.setConfig({ testTimeout: 400_000 });
 const everyMs = 5_000;
@@ -36,7 +37,7 @@ async function sourcesOf(stage: Stage): Promise<string[]> {
   return Promise.all(
     videoEntries.map(async ({ file }, at) => {
       const key = `t/-/in/${at}.bin`;
-      await stage.objects.put(key, await readFile(join(videoData, file)), { contentType: 'application/octet-stream' });
+      await stage.objects.put(key, await readFile(join(sharedData, file)), { contentType: 'application/octet-stream' });
       return key;
     }),
   );
@@ -75,7 +76,7 @@ describe.skipIf(videoEntries.length === 0).each(stores)('a fleet under kills, on
         if (status?.status === 'failed') return [entry.file, `dead ${status.error?.code}`];
         const result = videoTranscoding.result.parse(status?.result);
         named.push(...(await namedBy(root, result)));
-        return [entry.file, sizesOf(result)];
+        return [entry.file, renditionsOf(result)];
       }),
     );
     process.stdout.write(`${backend.kind}: ${kills} kills, ${interruptions} interruptions, ${keys.length} objects\n`);

@@ -1,11 +1,14 @@
-/** Every image of the shared test data ends as its manifest row says. Prints the table file, expected, got. */
+/**
+ * What the worked examples and the manifest say of single images of the shared test data: sizes, frames, turns, colours,
+ * metadata. That each image ends as its row says is shown with a fleet, in tests/media-fleet.data.test.ts.
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
-import sharp, { type Metadata } from 'sharp';
-import { afterAll, describe, expect, test } from 'vitest';
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { expectedOf, imageData as folder, imageEntries as images, sizesOf } from '../../tests/support/image-corpus.ts';
+import { bytesOf, imageEntries as images, inspect, type Variant } from '../../tests/support/image-corpus.ts';
+import { sharedData as folder } from '../../tests/support/shared-data.ts';
 import { type JobRun, runJob } from '../../workers/testing.ts';
 import type { Result } from '../define.ts';
 import handler from './handler.ts';
@@ -40,30 +43,11 @@ const run = async (file: string, payload: object = {}): Promise<JobRun> =>
     { inputs: { input: await readFile(join(folder, file)) } },
   );
 
-type Variant = Result<typeof job>['variants'][number];
-
 const variantsOf = (done: JobRun): Variant[] => {
   if (done.error !== undefined) throw done.error;
   // runJob has parsed it with the job's own schema.
   return (done.result as Result<typeof job>).variants;
 };
-
-async function bytesOf(done: JobRun, variant: Variant | undefined): Promise<Buffer> {
-  const found = await done.objects.get((variant?.key ?? '').slice('object:'.length));
-  if (found === undefined) throw new Error(`expected ${variant?.key} to be stored`);
-  return buffer(found.body);
-}
-
-/** Decodes every pixel of every variant, as a browser would, and answers what they are. */
-async function inspect(done: JobRun): Promise<{ facts: Metadata; variant: Variant; bytes: Buffer }[]> {
-  const inspected = [];
-  for (const variant of variantsOf(done)) {
-    const bytes = await bytesOf(done, variant);
-    await sharp(bytes, { animated: true, failOn: 'warning' }).stats();
-    inspected.push({ facts: await sharp(bytes).metadata(), variant, bytes });
-  }
-  return inspected;
-}
 
 /** Mean absolute difference, 0–255. */
 const difference = (a: Uint8Array, b: Uint8Array): number =>
@@ -88,36 +72,6 @@ async function film(bytes: Buffer, size?: { readonly width: number; readonly hei
 const label = (width: number, height: number): string => `${width}x${height}`;
 
 describe.skipIf(!isHere)('the image corpus', () => {
-  const rows: string[][] = [];
-  afterAll(() => {
-    const table = [['file', 'expected', 'got'], ...rows];
-    const column = (at: number): number => Math.max(...table.map((row) => row[at]?.length ?? 0));
-    const [first, second] = [column(0), column(1)];
-    console.log(table.map(([file, want, got]) => `${file?.padEnd(first)}  ${want?.padEnd(second)}  ${got}`).join('\n'));
-  });
-
-  test('is all there', () => {
-    expect(images.length).toBe(48);
-  });
-
-  test.each(images)('$file', async (entry) => {
-    const { file } = entry;
-    await using done = await run(file);
-    const expected = expectedOf(entry);
-    const isRefused = done.outcome.state !== 'done';
-    const inspected = isRefused ? [] : await inspect(done);
-    const got = 'code' in done.outcome ? done.outcome.code : sizesOf(inspected.map(({ variant }) => variant));
-    rows.push([file, expected, got]);
-    expect(got).toBe(expected);
-    expect(done.outcome.state).toBe(/^[A-Z]/.test(expected) ? 'dead' : 'done');
-    for (const { facts: output, variant, bytes } of inspected) {
-      expect(label(output.width, output.pageHeight ?? output.height)).toBe(label(variant.width, variant.height));
-      expect(output).toMatchObject({ space: 'srgb', depth: 'uchar' });
-      expect(Object.keys(output)).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(exif|icc|xmp|iptc)$/)]));
-      expect(bytes.byteLength).toBe(variant.bytes);
-    }
-  });
-
   test.each(images.filter(({ facts }) => facts.sharp.startsWith('variant')))(
     '$file: the narrowest variant is as sharp measured at 320',
     async ({ file, facts }) => {
@@ -134,7 +88,7 @@ describe.skipIf(!isHere)('the image corpus', () => {
       await using second = await run(`images/${name}`, { widths: [320, 640] });
       expect(second.result).toEqual(first.result);
       for (const variant of variantsOf(first)) {
-        expect((await bytesOf(first, variant)).equals(await bytesOf(second, variant))).toBe(true);
+        expect((await bytesOf(first.objects, variant)).equals(await bytesOf(second.objects, variant))).toBe(true);
       }
     },
   );
@@ -152,7 +106,7 @@ describe.skipIf(!isHere)('[image_variants]', () => {
     async (row) => {
       await using done = await run(row.file, { widths: [320], formats: ['webp'] });
       const [variant] = variantsOf(done);
-      const got = await film(await bytesOf(done, variant));
+      const got = await film(await bytesOf(done.objects, variant));
       const source = await film(await readFile(join(folder, row.file)), variant);
       expect(source.frames.length).toBe(row.frames);
       expect(row.delays_ms ?? source.delays).toEqual(source.delays);
@@ -176,7 +130,7 @@ describe.skipIf(!isHere)('[image_variants]', () => {
     async ({ file, limit }) => {
       const pixels = async (source: string): Promise<Uint8Array> => {
         await using done = await run(source, { widths: [160], formats: ['png'] });
-        return sharp(await bytesOf(done, variantsOf(done)[0]))
+        return sharp(await bytesOf(done.objects, variantsOf(done)[0]))
           .removeAlpha()
           .raw()
           .toBuffer();
@@ -191,7 +145,8 @@ describe.skipIf(!isHere)('[image_variants]', () => {
     'images/%s: no EXIF, GPS, ICC or XMP is left in any variant',
     async (name) => {
       await using done = await run(`images/${name}`, { formats: ['jpeg', 'png', 'webp', 'avif'] });
-      for (const { facts, bytes } of await inspect(done)) {
+      for (const variant of variantsOf(done)) {
+        const { facts, bytes } = await inspect(done.objects, variant);
         expect(facts).not.toHaveProperty('exif');
         expect(facts).not.toHaveProperty('xmp');
         expect(facts).not.toHaveProperty('icc');
@@ -205,7 +160,7 @@ describe.skipIf(!isHere)('[image_variants]', () => {
   test.each(Array.from({ length: 8 }, (_, n) => n + 1))('EXIF orientation %i stands upright', async (orientation) => {
     const suffix = ['ul', 'ur', 'lr', 'lol', 'lu', 'ru', 'rl', 'llo'][orientation - 1];
     await using done = await run(`images/exif-orientation-${orientation}-${suffix}.jpg`, { formats: ['png'] });
-    const ours = await sharp(await bytesOf(done, variantsOf(done)[0]))
+    const ours = await sharp(await bytesOf(done.objects, variantsOf(done)[0]))
       .removeAlpha()
       .raw()
       .toBuffer();

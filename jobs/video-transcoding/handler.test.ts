@@ -20,6 +20,16 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe.skipIf(missing !== undefined)('video-transcoding on generated clips', () => {
+  it('never takes the odd name of a file for an argument', async () => {
+    const bytes = await clip(folder, 'odd.mp4', ['testsrc2=size=640x360:rate=5:duration=1'], fastH264);
+    await using run = await transcode(
+      new Uint8Array([0]),
+      { inputs: { '-y': bytes } },
+      { video_url: 'object:t/-/-y', resolutions: ['360p'] },
+    );
+    expect(shapesOf(run)).toEqual(['360p 640x360']);
+  });
+
   it('makes a ladder, one sound, a poster and a master', async () => {
     const bytes = await clip(
       folder,

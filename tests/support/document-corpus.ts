@@ -1,13 +1,11 @@
 /** The documents of TEST_DATA, and how far a text is from its gold text. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
-
-export const documentData = resolve(process.env['TEST_DATA'] ?? '../shared/data');
-const manifest = join(documentData, 'manifest.json');
+import { inputsOf, sharedData, sharedEntries } from './shared-data.ts';
 
 /** What an e-invoice says, as the manifest has it. */
-export const xmlFacts = z.object({
+const xmlFacts = z.object({
   number: z.string(),
   date: z.string(),
   currency: z.string(),
@@ -18,31 +16,46 @@ export const xmlFacts = z.object({
   lines: z.number(),
   sum_of_lines: z.number(),
 });
-const schema = z.object({
-  entries: z.array(
-    z.object({
-      file: z.string(),
-      facts: z
-        .looseObject({ gold: z.string().optional(), cer_psm1: z.number().optional(), xml: xmlFacts.optional() })
-        .nullable(),
-    }),
-  ),
+const facts = z.looseObject({
+  gold: z.string().optional(),
+  cer_psm1: z.number().optional(),
+  xml: xmlFacts.optional(),
 });
-export type DocumentEntry = z.output<typeof schema>['entries'][number];
 
-/** All of the manifest; empty where the data is not. */
-export const documentEntries: readonly DocumentEntry[] = existsSync(manifest)
-  ? schema.parse(JSON.parse(readFileSync(manifest, 'utf8'))).entries
-  : [];
+export interface DocumentEntry {
+  readonly file: string;
+  readonly type: 'document' | 'invoice' | 'receipt';
+  readonly facts: z.output<typeof facts>;
+}
 
-export function goldOf({ file, facts }: DocumentEntry): string {
-  return file === 'ocr/linn.png' ? readFileSync(join(documentData, 'ocr/linn.txt'), 'utf8') : (facts?.gold ?? '');
+/** These two are invoices that are no such thing. */
+const plain = ['invoices/helloworld-bad.pdf', 'invoices/no_contents.pdf', 'invoices/pdflatex-4-pages.pdf'];
+
+function typeOf(file: string): DocumentEntry['type'] {
+  if (file.startsWith('receipts/')) return 'receipt';
+  return file.startsWith('invoices/') && !plain.includes(file) ? 'invoice' : 'document';
+}
+
+/** Empty where the data is not. */
+export const documentEntries: readonly DocumentEntry[] = inputsOf('document-ocr').map((file) => {
+  const said: unknown = sharedEntries.find((one) => one.file === file)?.facts;
+  const own = file.endsWith('.xml') ? { xml: said } : said;
+  return { file, type: typeOf(file), facts: facts.parse(own) };
+});
+
+/** The character error rate of the bare program is known. */
+export function isPage({ facts: { cer_psm1: rate } }: DocumentEntry): boolean {
+  return rate !== undefined;
+}
+
+export function goldOf({ file, facts: { gold = '' } }: DocumentEntry): string {
+  return file === 'ocr/linn.png' ? readFileSync(join(sharedData, 'ocr/linn.txt'), 'utf8') : gold;
 }
 
 /** The share of characters that may be wrong: that of the bare program in its page mode 1, and 0.02. */
-export function allowedErrors({ file, facts }: DocumentEntry): number {
+export function allowedErrors({ file, facts: { cer_psm1: rate = 0 } }: DocumentEntry): number {
   // The manifest read this one without its EXIF orientation.
-  return (file === 'ocr/simple-90.jpg' ? 0 : (facts?.cer_psm1 ?? 0)) + 0.02;
+  return (file === 'ocr/simple-90.jpg' ? 0 : rate) + 0.02;
 }
 
 /** Character errors (Levenshtein) for each character of the gold text; runs of white space are one. */

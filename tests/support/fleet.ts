@@ -65,18 +65,16 @@ export async function openStage(store: string, jobs: 'acting' | 'real' = 'acting
     queueUrl,
     objects,
     async start(env = {}) {
-      const worker = startProcess({
-        QUEUE_URL: queueUrl,
-        STORAGE_URL: `file:${join(folder, 'objects')}`,
-        WORK_DIR: folder,
-        JOBS: jobs,
-        ...env,
-      });
-      workers.push(worker);
-      await vi.waitFor(() => {
-        if (!worker.output().includes('ready\n')) throw new Error(`The worker is not ready:\n${worker.output()}`);
-      }, waitMs);
-      return worker;
+      return startWorker(
+        {
+          QUEUE_URL: queueUrl,
+          STORAGE_URL: `file:${join(folder, 'objects')}`,
+          WORK_DIR: folder,
+          JOBS: jobs,
+          ...env,
+        },
+        workers,
+      );
     },
     open,
     async count(what, id) {
@@ -127,6 +125,19 @@ async function openView(queueUrl: string, jobs: 'acting' | 'real') {
   if (backend.kind === 'redis')
     for (const name of registry.jobs.keys()) await backend.queue(name).obliterate({ force: true });
   return { backend, client: createClient({ backend, registry }) };
+}
+
+/** Resolves when the process claims. `started` has it from its first moment on, for whoever ends it. */
+export async function startWorker(
+  env: Readonly<Record<string, string>>,
+  started: WorkerProcess[] = [],
+): Promise<WorkerProcess> {
+  const worker = startProcess(env);
+  started.push(worker);
+  await vi.waitFor(() => {
+    if (!worker.output().includes('ready\n')) throw new Error(`The worker is not ready:\n${worker.output()}`);
+  }, waitMs);
+  return worker;
 }
 
 function startProcess(env: Readonly<Record<string, string>>): WorkerProcess {

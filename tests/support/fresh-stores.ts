@@ -1,5 +1,8 @@
-/** Stores that nobody else uses: the embedded one, and a database of our own on each server whose address is given. */
+/** Stores that nobody else uses: an embedded one, and a database of our own on each server whose address is given. */
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { MongoClient } from 'mongodb';
 import pg from 'pg';
@@ -7,7 +10,7 @@ import { redisDatabase } from './redis-database.ts';
 
 export interface FreshStore {
   readonly queueUrl: string;
-  readonly mongoUrl?: string;
+  readonly mongoUrl?: string | undefined;
   readonly drop: () => Promise<void>;
 }
 
@@ -16,13 +19,17 @@ export interface StoreChoice {
   readonly open: () => Promise<FreshStore>;
 }
 
+/** What takes long runs on the embedded store, and on the others where the variable says so. */
+export function storeChoicesIfAsked(owner: Parameters<typeof redisDatabase>[0]): StoreChoice[] {
+  return process.env['DATA_STORES'] === 'all' ? storeChoices(owner) : storeChoices(owner).slice(0, 1);
+}
+
 /** The database of `owner` is emptied. */
 export function storeChoices(owner: Parameters<typeof redisDatabase>[0]): StoreChoice[] {
   const { TEST_POSTGRES_URL: postgres, MONGODB_URL: mongo } = process.env;
   const redis = redisDatabase(owner);
-  const embedded = { queueUrl: 'embedded:memory', drop: async () => undefined };
   return [
-    { name: 'the embedded store', open: async () => embedded },
+    { name: 'the embedded store', open: freshEmbedded },
     ...(postgres === undefined ? [] : [{ name: 'PostgreSQL', open: () => freshPostgres(postgres) }]),
     ...(redis === undefined || mongo === undefined
       ? []
@@ -31,6 +38,14 @@ export function storeChoices(owner: Parameters<typeof redisDatabase>[0]): StoreC
 }
 
 const freshName = (): string => `jobfleet_test_${randomBytes(6).toString('hex')}`;
+
+async function freshEmbedded(): Promise<FreshStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobfleet-fresh-'));
+  return {
+    queueUrl: `embedded:${join(folder, 'queue')}`,
+    drop: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
+  };
+}
 
 async function freshPostgres(url: string): Promise<FreshStore> {
   const name = freshName();

@@ -1,14 +1,14 @@
 /** The video files of TEST_DATA, what the manifest says of each, and what a finished transcode must have left behind. */
-import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Result } from '../../jobs/define.ts';
 import type videoTranscoding from '../../jobs/video-transcoding/job.ts';
 import { readMediaPlaylist } from '../../jobs/video-transcoding/playlist.ts';
 import { parseMaster } from './hls.ts';
+import { sharedEntries, takerOf } from './shared-data.ts';
 
 export interface VideoEntry {
-  /** Relative to `videoData`. */
+  /** Relative to `sharedData`. */
   readonly file: string;
   readonly facts: {
     readonly decodable: boolean;
@@ -23,15 +23,8 @@ export interface VideoEntry {
   };
 }
 
-export const videoData = process.env['TEST_DATA'] ?? '../shared/data';
-const manifest = join(videoData, 'manifest.json');
-
 /** Empty where the data is not. */
-export const videoEntries: readonly VideoEntry[] = existsSync(manifest)
-  ? (JSON.parse(readFileSync(manifest, 'utf8')) as { entries: VideoEntry[] }).entries.filter(({ file }) =>
-      file.startsWith('video/'),
-    )
-  : [];
+export const videoEntries = sharedEntries.filter(({ file }) => takerOf(file) === 'video-transcoding') as VideoEntry[];
 
 /** What the row of the manifest asks for, said independently of the ladder's own code: sizes of ordinary shapes are whole. */
 export function expectedOf({ facts }: VideoEntry): string {
@@ -49,7 +42,7 @@ export function expectedOf({ facts }: VideoEntry): string {
 }
 
 /** `360p 640x360, 720p 1280x720`, as `expectedOf` says it. */
-export function sizesOf(result: Result<typeof videoTranscoding>): string {
+export function renditionsOf(result: Result<typeof videoTranscoding>): string {
   return result.renditions.map((one) => `${one.name} ${one.width}x${one.height}`).join(', ');
 }
 
