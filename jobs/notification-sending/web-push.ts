@@ -63,10 +63,11 @@ function requestFor(keys: VapidKeys, payload: Push, to: Subscription, id: string
       urgency: payload.urgent ? 'high' : 'normal',
       vapidDetails: keys,
     });
-    const headers: Record<string, string> = { ...details.headers };
-    // undici counts the body itself.
-    delete headers['Content-Length'];
-    return { url: details.endpoint, headers, body: details.body ?? Buffer.alloc(0) };
+    // Text, whatever their types say: the time to live is a number. And undici counts the body itself.
+    const headers = Object.entries(details.headers)
+      .filter(([name]) => name !== 'Content-Length')
+      .map(([name, value]) => [name, String(value)]);
+    return { url: details.endpoint, headers: Object.fromEntries(headers), body: details.body ?? Buffer.alloc(0) };
   } catch (error) {
     // Its messages repeat the subscription, which is a secret of the device.
     const reason = error instanceof Error ? error.name : 'unknown';

@@ -70,7 +70,7 @@ start_redis() {
   need_program redis-server 'the Redis suites' redis-server redis || { skip 'Redis suites' 'redis-server is not installed'; return 0; }
   local port
   port=$(free_port)
-  redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --maxmemory-policy noeviction --dir "$services_run" \
+  redis-server --port "$port" --bind 127.0.0.1 --databases 32 --save '' --appendonly no --maxmemory-policy noeviction --dir "$services_run" \
     >"$services_run/redis.log" 2>&1 &
   services_pids+=($!)
   wait_for 10 redis-cli -p "$port" ping || { say "redis-server did not answer on port $port:"; tail -n 5 "$services_run/redis.log" >&2; exit 1; }

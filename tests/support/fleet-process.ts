@@ -1,6 +1,7 @@
 /**
  * A worker process over the test jobs, as `jobfleet worker` is one over the real ones; tests/support/compiled.ts says how it is run.
  * DEAF=on: its claims never return, as over connections that are gone without a word; it then looks every second.
+ * HOLD: a `Hold` as JSON: it stops jobs there.
  * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how; JOBS=real runs the product's own jobs. Prints `ready` when it claims, its log otherwise.
  */
 import type { Backend } from '../../backends/backend.ts';
@@ -18,6 +19,7 @@ import { createShutdown } from '../../runtime/shutdown.ts';
 import { workersEnv } from '../../workers/env.ts';
 import { startWorkers } from '../../workers/main.ts';
 import acting from './fleet-jobs/acting/job.ts';
+import { type Hold, holding } from './holding.ts';
 
 const log = createLog({ name: 'worker', pretty: false });
 const env = parseEnv(workersEnv, process.env);
@@ -36,13 +38,12 @@ const documents = await openDocuments(mergeCollections([...registry.jobs.values(
 const client = createClient({ backend, registry });
 export const metrics = createMetrics();
 const isDeaf = process.env['DEAF'] === 'on';
+const parts = { backend: isDeaf ? deafened(backend) : backend, client, documents, objects };
+const hold = process.env['HOLD'];
 export const fleet = await startWorkers({
   registry,
-  backend: isDeaf ? deafened(backend) : backend,
+  ...(hold === undefined ? parts : holding(parts, JSON.parse(hold) as Hold)),
   ...(isDeaf ? { silenceMs: 1_000 } : {}),
-  client,
-  objects,
-  documents,
   log,
   metrics,
   env,

@@ -6,6 +6,7 @@ const owners = [
   'crash',
   'crash-real',
   'cricket-fleet',
+  'effects',
   'exports',
   'feeds',
   'fleet-control',
