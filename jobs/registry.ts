@@ -27,8 +27,14 @@ class JobFoldersError extends Error {
 const nameRule = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 
-/** Throws one `JobFoldersError` that lists every problem of every folder. `root` is a folder of job folders; default: this one. */
-export async function loadRegistry(root: URL = new URL('.', import.meta.url)): Promise<Registry> {
+/**
+ * Throws one `JobFoldersError` that lists every problem of every folder. `root` is a folder of job folders; default: this
+ * one. `leastIntervalMs` is how near two ticks of a schedule may be: for tests that cannot wait for the ten seconds of all.
+ */
+export async function loadRegistry(
+  root: URL = new URL('.', import.meta.url),
+  { leastIntervalMs }: { readonly leastIntervalMs?: number } = {},
+): Promise<Registry> {
   const jobs = new Map<string, Job>();
   const byAlias = new Map<string, Job>();
   const problems: string[] = [];
@@ -52,7 +58,7 @@ export async function loadRegistry(root: URL = new URL('.', import.meta.url)): P
     if (job.schedule !== undefined) {
       // With its parser only where there is something to parse.
       const { scheduleProblems } = await import('./schedule.ts');
-      for (const problem of scheduleProblems(job)) problems.push(`jobs/${folder}: ${problem}`);
+      for (const problem of scheduleProblems(job, leastIntervalMs)) problems.push(`jobs/${folder}: ${problem}`);
     }
     jobs.set(job.name, job);
   }

@@ -14,7 +14,7 @@ const job = (schedule: Partial<Schedule<{ day?: string }>>, more = {}) =>
   });
 
 describe('a schedule at boot', () => {
-  it.each(['0 3 * * 1-5', '*/5 * * * * *', '@daily', '0 0 L * *', '0 0 29 2 *', '0 9 * * 1#1'])('reads %s', (cron) => {
+  it.each(['0 3 * * 1-5', '*/10 * * * * *', '@daily', '0 0 L * *', '0 0 29 2 *', '0 9 * * 1#1'])('reads %s', (cron) => {
     expect(scheduleProblems(job({ cron }))).toEqual([]);
   });
 
@@ -28,6 +28,9 @@ describe('a schedule at boot', () => {
     ['0 0 15W * *', 'cannot be read'],
     ['@nonsense', 'cannot be read'],
     ['1 2 3 4 5 6 7', 'has 7 fields'],
+    ['* * * * * *', 'ticks after 1 s; the least is 10 s'],
+    ['*/5 * * * * *', 'ticks after 5 s; the least is 10 s'],
+    ['0,55 0,30,31 * * * *', 'ticks after 5 s; the least is 10 s'],
   ])('refuses "%s": it %s', (cron, reason) => {
     expect(scheduleProblems(job({ cron }))).toEqual([expect.stringContaining(reason)]);
   });
@@ -41,6 +44,15 @@ describe('a schedule at boot', () => {
     expect(wrong).toContain('dya');
     const [large] = scheduleProblems(job({ payload: { day: 'x'.repeat(9_000) } }));
     expect(large).toContain('at most 8192');
+  });
+
+  it('allows tests, and nobody else, to tick faster', () => {
+    expect(scheduleProblems(job({ cron: '*/2 * * * * *' }), 1_000)).toEqual([]);
+  });
+
+  it('refuses fields it does not know: what they ask for would not happen', () => {
+    const wrong = scheduleProblems(job(JSON.parse('{"endDate":"2026-01-01","missed":"never"}')));
+    expect(wrong).toEqual([expect.stringContaining('missed'), expect.stringContaining('endDate')]);
   });
 
   it('refuses a unique key beside it', () => {

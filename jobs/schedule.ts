@@ -40,18 +40,49 @@ export interface DeclaredSchedule {
 
 const payloadBytes = 8_192;
 
-/** Why the schedule of a job type cannot work, one sentence each; empty when it can, or when there is none. */
-export function scheduleProblems(job: Job): string[] {
+const shape = z.strictObject({
+  cron: z.string().max(200),
+  timeZone: z.string().max(100),
+  payload: z.unknown(),
+  missed: z.enum(['once', 'skip', 'all']).optional(),
+  overlap: z.enum(['skip', 'queue', 'replace']).optional(),
+});
+
+/** Ticks that come faster are work that a job should loop over itself: each costs a job, its records and its lines. */
+export const leastIntervalMs = 10_000;
+
+/**
+ * Why the schedule of a job type cannot work, one sentence each; empty when it can, or when there is none. `atLeastMs` is
+ * for tests that cannot wait for `leastIntervalMs`.
+ */
+export function scheduleProblems(job: Job, atLeastMs: number = leastIntervalMs): string[] {
   const { schedule } = job;
   if (schedule === undefined) return [];
-  const problems = [cronProblem(schedule.cron), zoneProblem(schedule.timeZone), payloadProblem(job, schedule.payload)];
-  const missed: readonly unknown[] = [undefined, 'once', 'skip', 'all'];
-  const overlap: readonly unknown[] = [undefined, 'skip', 'queue', 'replace'];
-  if (!missed.includes(schedule.missed)) problems.push('schedule.missed must be "once", "skip" or "all"');
-  if (!overlap.includes(schedule.overlap)) problems.push('schedule.overlap must be "skip", "queue" or "replace"');
+  const read = shape.safeParse(schedule);
+  if (!read.success)
+    return read.error.issues.map(({ path, message }) => `${['schedule', ...path].join('.')}: ${message}`);
+  const problems = [
+    cronProblem(schedule.cron) ?? intervalProblem(schedule.cron, atLeastMs),
+    zoneProblem(schedule.timeZone),
+    payloadProblem(job, schedule.payload),
+  ];
   if (job.uniqueKey !== undefined)
     problems.push('a type with a schedule cannot have a uniqueKey: a tick that is a duplicate would be lost; drop one');
   return problems.filter((problem) => problem !== undefined);
+}
+
+/** Only a rule with seconds can be too fast; two minutes of it show every distance there is. */
+function intervalProblem(cron: string, atLeastMs: number): string | undefined {
+  if (cron.trim().split(/\s+/).length !== 6) return undefined;
+  const ticks = CronExpressionParser.parse(cron, { tz: 'UTC' });
+  let before = ticks.next().getTime();
+  for (let seen = 0; seen < 120 && ticks.hasNext(); seen += 1) {
+    const tick = ticks.next().getTime();
+    if (tick - before < atLeastMs)
+      return `schedule.cron "${cron}" ticks after ${(tick - before) / 1_000} s; the least is ${atLeastMs / 1_000} s`;
+    before = tick;
+  }
+  return undefined;
 }
 
 function cronProblem(cron: string): string | undefined {

@@ -219,10 +219,6 @@ describe.each(stores)('on $name', ({ name, open }) => {
     const tags = kinds.flatMap((kind) =>
       Array.from({ length: count }, (_, n) => ({ kind, tag: `${kind}-${round}-${n}` })),
     );
-    const before = victims.slice();
-    const own: Victim[] = [];
-    for (const { kind, tag } of tags) own.push({ kind, tag, step, id: await add(kind, tag) });
-    victims.push(...own);
     const hold: Hold = {
       step,
       writers: Object.fromEntries(
@@ -230,6 +226,11 @@ describe.each(stores)('on $name', ({ name, open }) => {
       ),
     };
     const worker = await start(hold);
+    // First what the process before has left: nobody dies twice, and nobody waits so long at a step that time runs out.
+    for (const { id } of victims.slice(-9 * together)) await stage.reaches(id, 'completed', 'failed');
+    const own: Victim[] = [];
+    for (const { kind, tag } of tags) own.push({ kind, tag, step, id: await add(kind, tag) });
+    victims.push(...own);
     await vi.waitFor(
       () => {
         const seen = arrivals();
@@ -239,7 +240,6 @@ describe.each(stores)('on $name', ({ name, open }) => {
       },
       { timeout: 45_000, interval: 20 },
     );
-    for (const { id } of before.slice(-9 * together)) await stage.reaches(id, 'completed', 'failed');
     worker.child.kill('SIGKILL');
     await worker.exited;
     deaths += 1;

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { boundCorpus, corpora } from '../../tests/corpus/bounds.ts';
 import type { DocumentCase } from '../../tests/corpus/document-case.ts';
 import { formPdf } from '../../tests/corpus/document-files.ts';
 import { documentCases } from '../../tests/corpus/documents.ts';
@@ -66,8 +67,10 @@ async function tesseracts(): Promise<string[]> {
   );
 }
 
+boundCorpus('document-ocr');
+
 test('there are about as many cases as were promised', () => {
-  expect(cases.length).toBeGreaterThanOrEqual(135);
+  expect(cases.length).toBeGreaterThanOrEqual(corpora['document-ocr'].cases);
   expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length);
 });
 

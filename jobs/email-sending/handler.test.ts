@@ -4,6 +4,7 @@ import { domainToUnicode } from 'node:url';
 import * as fc from 'fast-check';
 import PostalMime from 'postal-mime';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { boundCorpus, corpora } from '../../tests/corpus/bounds.ts';
 import cases from '../../tests/corpus/mail.json' with { type: 'json' };
 import { openSmtpSink, type SmtpSink } from '../../tests/support/smtp-sink.ts';
 import { createBreakers } from '../../workers/breaker.ts';
@@ -24,6 +25,8 @@ afterAll(async () => {
   await opened.close();
   await sink.close();
 });
+boundCorpus('email-sending');
+
 /** Opened once, as in a worker: its connections serve all cases. */
 const shared: Handler = { ...handler, open: async () => ({ run: opened.run, close: async () => {} }) };
 /** The form in which a receiver shows a domain. */
@@ -219,6 +222,12 @@ const notOneAddress: readonly unknown[] = [
   { address: 'ada@example.com\r\nBcc: e@e.co', name: 'x' },
   Array.from({ length: 10_000 }, (_, n) => `u${n}@example.com`),
 ];
+
+test('there are enough of bad input', () => {
+  const lists = [cases.bad, cases.good, cases.literal, notOneAddress, badVariables];
+  const count = lists.reduce((sum, list) => sum + list.length, 0);
+  expect(count).toBeGreaterThanOrEqual(corpora['email-sending'].cases);
+});
 
 describe('an address', () => {
   test.each(

@@ -2,11 +2,14 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { boundCorpus, corpora } from '../../tests/corpus/bounds.ts';
 import { accepted, refused } from '../../tests/corpus/notifications.ts';
 import { madeUpSecret } from '../../tests/support/receivers.ts';
 import { runJob } from '../../workers/testing.ts';
 import handler from './handler.ts';
 import notificationSending from './job.ts';
+
+boundCorpus('notification-sending', 'webhooks');
 
 /** Answers whatever it is told, byte for byte. */
 let server: Server;
@@ -49,7 +52,8 @@ async function attempt(payload: unknown, limitMs = 2_000) {
 }
 
 test('there are as many cases as planned', () => {
-  expect(refused.length + accepted.length).toBeGreaterThanOrEqual(80);
+  expect(refused.length + accepted.length).toBeGreaterThanOrEqual(corpora['notification-sending'].cases);
+  expect(endpoints.length + inward.length).toBeGreaterThanOrEqual(corpora.webhooks.cases);
 });
 
 test.each(refused)('refused, and nobody is asked: %s', async (_name, payload) => {
@@ -143,29 +147,32 @@ describe('an endpoint that answers a webhook with', () => {
   });
 });
 
+/** Addresses that are not public, however they are spelled. */
+const inward = [
+  'https://127.0.0.1/',
+  'https://2130706433/',
+  'https://0x7f.1/',
+  'https://0177.0.0.1/',
+  'https://127.1/',
+  'https://[::1]/',
+  'https://[::ffff:127.0.0.1]/',
+  'https://[64:ff9b::7f00:1]/',
+  'https://[fd00::1]/',
+  'https://[fe80::1]/',
+  'https://10.0.0.1/',
+  'https://100.64.0.1/',
+  'https://169.254.169.254/latest/meta-data/',
+  'https://192.168.0.1/',
+  'https://0.0.0.0/',
+  'https://255.255.255.255/',
+  'https://localhost/',
+  'https://93.184.215.14:22/',
+  'https://93.184.215.14:8443/',
+  'http://localhost:1/',
+];
+
 describe('a webhook to an address that is not public, however it is spelled,', () => {
-  test.each([
-    'https://127.0.0.1/',
-    'https://2130706433/',
-    'https://0x7f.1/',
-    'https://0177.0.0.1/',
-    'https://127.1/',
-    'https://[::1]/',
-    'https://[::ffff:127.0.0.1]/',
-    'https://[64:ff9b::7f00:1]/',
-    'https://[fd00::1]/',
-    'https://[fe80::1]/',
-    'https://10.0.0.1/',
-    'https://100.64.0.1/',
-    'https://169.254.169.254/latest/meta-data/',
-    'https://192.168.0.1/',
-    'https://0.0.0.0/',
-    'https://255.255.255.255/',
-    'https://localhost/',
-    'https://93.184.215.14:22/',
-    'https://93.184.215.14:8443/',
-    'http://localhost:1/',
-  ])('is a dead letter: %s', async (to) => {
+  test.each(inward)('is a dead letter: %s', async (to) => {
     const { outcome, asked: count } = await attempt({ userId: 'user_1', channel: 'webhook', to });
     expect([outcome, count]).toEqual([{ state: 'dead', code: 'FORBIDDEN_TARGET' }, 0]);
   });

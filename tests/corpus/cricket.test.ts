@@ -10,7 +10,10 @@ import type { JobRun } from '../../workers/testing.ts';
 import { runJob } from '../../workers/testing.ts';
 import { cricsheet } from '../support/cricket.ts';
 import { openDesk } from '../support/cricket-desk.ts';
+import { boundCorpus, corpora } from './bounds.ts';
 import { fileCases, payloadCases } from './cricket.ts';
+
+boundCorpus('matches');
 
 const seed = 20_241_121;
 const files = fileCases(seed);
@@ -44,7 +47,7 @@ async function kept(run: JobRun): Promise<number> {
 let declared: object = {};
 
 it(`has ${files.length + payloads.length} cases`, () => {
-  expect(files.length + payloads.length).toBeGreaterThanOrEqual(120);
+  expect(files.length + payloads.length).toBeGreaterThanOrEqual(corpora.matches.cases);
   const print = (all: typeof files) =>
     all.map(({ name, bytes }) => `${name} ${createHash('sha256').update(bytes).digest('hex')}`);
   expect(print(fileCases(seed))).toEqual(print(files));

@@ -20,7 +20,7 @@ import type { Side, SideSettings } from './side.ts';
 export async function openOurs(settings: SideSettings): Promise<Side> {
   const log = createLog({ name: 'faults', pretty: false, destination: process.stderr });
   const backend = await openBackend(settings.url, { onError: (error) => log.error({ err: error }, 'store') });
-  const registry = await loadRegistry(new URL('./jobs/', import.meta.url));
+  const registry = await loadRegistry(new URL('./jobs/', import.meta.url), { leastIntervalMs: 1_000 });
   const client = createClient({ backend, registry });
   const { type = 'load', isScheduled = false } = settings.load;
   const queue = () => backend.queue(type);

@@ -22,7 +22,7 @@ const backend = await openBackend(process.env['QUEUE_URL'] ?? '', {
   onError: (error) => log.warn({ err: error }, 'store'),
 });
 const objects = await openObjectStore(process.env['STORAGE_URL'] ?? '', { baseDir: '.' });
-const registry = await loadRegistry(new URL('./schedule-jobs/', import.meta.url));
+const registry = await loadRegistry(new URL('./schedule-jobs/', import.meta.url), { leastIntervalMs: 1_000 });
 const metrics = createMetrics();
 const instance = randomUUID();
 const schedules = keepSchedules({ backend, registry, metrics, log, instance, release: '1.0.0' });
