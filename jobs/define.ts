@@ -120,6 +120,11 @@ export interface EnqueueOptions {
   readonly startBy?: string;
   /** The same key (per tenant and job type) answers with the same job for 24 hours. At most 255 characters. */
   readonly idempotencyKey?: string;
+  /**
+   * What a later call with the same key may ask for. `same` (default): the same again, anything else is refused with
+   * `IDEMPOTENCY_MISMATCH`. `any`: it is answered with the job of the first call, whatever it asks for.
+   */
+  readonly repeat?: 'same' | 'any';
   /** On whose behalf. Default `-`: nobody's. Lower-case letters, digits, `-` and `_`, at most 64. */
   readonly tenant?: string;
 }
@@ -163,7 +168,10 @@ export interface JobContext {
   readonly once: <T>(key: string, effect: () => Promise<T>, whenUnknown?: 'repeat' | 'skip') => Promise<T | undefined>;
   /** 0–100, clamped, never falling, sent at most once a second. */
   readonly progress: (percent: number, note?: string) => void;
-  /** Adds another job on behalf of the same tenant. A retry of this job enqueues it once: `key` tells two of them apart. */
+  /**
+   * Adds another job on behalf of the same tenant. A retry of this job enqueues it once: `key` tells two of them apart. The
+   * first payload stays, so it may hold what differs between attempts, such as a time.
+   */
   readonly enqueue: <J extends Job>(
     job: J,
     payload: Input<J>,

@@ -46,6 +46,7 @@ const ownOptions = enqueueOptions.extend({
     .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'expected no control characters')
     .optional(),
   tenant: z.string().regex(tenantRule, 'expected lower-case letters, digits, - and _, at most 64').optional(),
+  repeat: z.enum(['same', 'any']).optional(),
 });
 
 /** A job that passed every check and waits to be stored. */
@@ -108,7 +109,7 @@ export function prepare(
   const payload: unknown = parseOrRefuse(job.payload, input, `${where}payload`);
   // What is stored, not what came: a schema may fill and change fields, and strict ones drop nothing that was there.
   const json = jsonOf(payload, where, limitBytes);
-  const { idempotencyKey: _key, tenant = '-', ...rest } = checked;
+  const { idempotencyKey: _key, repeat: _repeat, tenant = '-', ...rest } = checked;
   const request = () => ({ type: job.name, payload: input, options: rest });
   const secrets = prepareSecrets(job, box, { tenant, json, request });
   const sealed = secrets?.seal(id);

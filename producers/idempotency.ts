@@ -63,8 +63,8 @@ export async function replayedId(records: RecordStore, keyed: Keyed, route: stri
 }
 
 /** A key that was rotated since makes another fingerprint of the same request. */
-function isSame({ fingerprint, secrets }: Keyed, stored: string): boolean {
-  return stored === fingerprint || secrets?.isFingerprintOf(stored) === true;
+function isSame({ fingerprint, options, secrets }: Keyed, stored: string): boolean {
+  return options.repeat === 'any' || stored === fingerprint || secrets?.isFingerprintOf(stored) === true;
 }
 
 function mismatch(where: string): ProducerError {

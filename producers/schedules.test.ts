@@ -26,7 +26,9 @@ async function listed(): Promise<Record<string, unknown>> {
 
 beforeAll(async () => {
   api = await openTestApi({
-    registry: await loadRegistry(new URL('../tests/support/schedule-jobs/', import.meta.url), { leastIntervalMs: 1_000 }),
+    registry: await loadRegistry(new URL('../tests/support/schedule-jobs/', import.meta.url), {
+      leastIntervalMs: 1_000,
+    }),
   });
   await boot();
 });

@@ -1,23 +1,34 @@
 /** The scheduled samples of examples/jobs, against real servers. */
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { startKeeper } from '../backends/keeper.ts';
+import { keepSchedules } from '../cli/keep-schedules.ts';
 import backup from '../examples/jobs/collection-backup/handler.ts';
 import report from '../examples/jobs/fleet-report/handler.ts';
 import { changesOf } from '../examples/jobs/rate-alert/changes.ts';
 import rateAlert from '../examples/jobs/rate-alert/handler.ts';
 import emailSending from '../jobs/email-sending/job.ts';
 import { loadRegistry } from '../jobs/registry.ts';
+import { mergeCollections } from '../runtime/documents.ts';
 import { memoryDocuments } from '../runtime/documents-memory.ts';
+import { parseEnv } from '../runtime/env.ts';
+import { createLog } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
+import { workersEnv } from '../workers/env.ts';
+import { startWorkers } from '../workers/main.ts';
 import { runJob } from '../workers/testing.ts';
 import { openTestApi } from './support/api.ts';
 import { answer, openReceiver } from './support/receivers.ts';
+import { loadWithExamples } from './support/registries.ts';
+import { openSmtpSink } from './support/smtp-sink.ts';
 
 test('are job types with a schedule that can run', async () => {
   const { jobs } = await loadRegistry(new URL('../examples/jobs/', import.meta.url));
-  expect([...jobs.keys()]).toEqual(['collection-backup', 'fleet-report', 'rate-alert']);
-  for (const job of jobs.values())
-    expect(job.payload.safeParse(job.schedule?.payload)).toMatchObject({ success: true });
+  const scheduled = [...jobs.values()].filter(({ schedule }) => schedule !== undefined);
+  expect(scheduled.map(({ name }) => name)).toEqual(['collection-backup', 'fleet-report', 'rate-alert']);
+  for (const job of scheduled) expect(job.payload.safeParse(job.schedule?.payload)).toMatchObject({ success: true });
 });
 
 test.each([
@@ -99,4 +110,60 @@ test('fleet-report mails what the API says', async () => {
     },
   });
   await api.close();
+});
+
+test('each is run by the ticks of its schedule, in a fleet', async () => {
+  let rate = 100;
+  const source = await openReceiver((response, received, request) => {
+    rate *= 1.06;
+    const rates = { base: 'EUR', at: new Date().toISOString(), rates: { INR: rate } };
+    answer(200, {}, rates)(response, received, request);
+  });
+  const sink = await openSmtpSink();
+  const registry = await loadWithExamples();
+  const api = await openTestApi({ registry });
+  const { backend, client, objects } = api;
+  const collections = mergeCollections([...registry.jobs.values()].map((job) => job.collections));
+  const documents = await openDocuments(collections, {
+    mongoUrl: undefined,
+    sql: backend.sql,
+    pool: mongoPools.worker,
+  });
+  const [log, metrics, instance] = [createLog({ name: 'test', level: 'silent' }), createMetrics(), 'samples'];
+  // As declared, but every second, and with a source of rates that is there.
+  const soon = [...registry.jobs].flatMap(([name, job]) => {
+    const { schedule } = job;
+    if (schedule === undefined || registry.handlerUrl(name).includes('/examples/') === false) return [];
+    const payload: unknown = name === 'rate-alert' ? { url: source.url } : schedule.payload;
+    return [[name, { ...job, schedule: { ...schedule, cron: '* * * * * *', payload } }] as const];
+  });
+  const parts = { backend, metrics, log, instance, release: '0.0.0' };
+  const schedules = keepSchedules({ ...parts, registry: { ...registry, jobs: new Map(soon) } });
+  const chores = [...backend.chores, schedules.chore];
+  const keeper = startKeeper({ records: backend.records, instance, chores, onError: () => undefined });
+  const fleet = await startWorkers({
+    ...parts,
+    registry,
+    client,
+    objects,
+    documents,
+    env: parseEnv(workersEnv, { HTTP_ALLOW: `${source.host},${new URL(api.url).host}` }),
+    handlerEnv: { REPORT_API_URL: api.url, REPORT_API_KEY: api.key, SMTP_URL: sink.url },
+    queues: [...soon.map(([name]) => name), 'email-sending', 'notification-sending'],
+  });
+  await vi.waitFor(async () => {
+    const { items } = (await documents?.of('-').page('notifications', {})) ?? { items: [] };
+    expect(items.map(({ title }) => title)).toContain('EUR/INR +6.0 % (high)');
+    const keys: string[] = [];
+    for await (const { key } of objects.list('t/-/backups/rates/')) keys.push(key);
+    expect(keys.length).toBeGreaterThan(0);
+    expect(sink.mails.map(({ to }) => to)).toContainEqual(['operations@example.com']);
+  }, 45_000);
+  for (const [name] of soon) expect((await backend.queue(name).getJobCounts('failed'))['failed']).toBe(0);
+  await keeper.close();
+  await fleet.stop(5_000);
+  await documents?.close();
+  await api.close();
+  await sink.close();
+  await source.close();
 });

@@ -154,6 +154,8 @@ describe('a fleet', () => {
     const added = all.filter((one) => one.data.act === 'echo' && one.data.text === job.data.text);
     expect(added).toHaveLength(1);
     expect(added[0]?.opts).toMatchObject({ jobfleet: { tenant: 'acme' } });
+    // What the second attempt would have said otherwise is no reason to end.
+    expect([await job.getState(), added[0]?.data]).toMatchObject(['completed', { at: 1 }]);
   });
 
   it('cancels a running job by message and refuses what it answers late', async () => {

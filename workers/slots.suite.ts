@@ -76,7 +76,9 @@ export function slotTests(name: string, open: (first?: Backend) => Promise<Backe
       backends.push(await open());
       backends.push(await open(store()));
       await store().queue(type).obliterate({ force: true });
-      const registry = await loadRegistry(new URL('../tests/support/schedule-jobs/', import.meta.url), { leastIntervalMs: 1_000 });
+      const registry = await loadRegistry(new URL('../tests/support/schedule-jobs/', import.meta.url), {
+        leastIntervalMs: 1_000,
+      });
       client = createClient({ backend: store(), registry });
       for (const backend of backends) {
         const log = createLog({ name: 'test', level: 'silent' });

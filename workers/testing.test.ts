@@ -46,6 +46,20 @@ describe('runJob', () => {
     expect(existsSync(seen.at(-1) ?? '')).toBe(false);
   });
 
+  it('refuses two jobs under one key of one attempt: one of them would be lost', async () => {
+    const twice = defineHandler(copying, {
+      async run({ source }, { enqueue }) {
+        await enqueue(copying, { source }, { key: 'again' });
+        await enqueue(copying, { source }, { key: 'again' });
+        await enqueue(copying, { source: `${source}.b` }, { key: 'again' });
+        return { object: '', sizeBytes: 0 };
+      },
+    });
+    await using run = await runJob(twice, { source: 'object:t/-/a.bin' }, { inputs });
+    expect(run.outcome).toEqual({ state: 'dead', code: 'PAYLOAD_INVALID' });
+    expect(run.error?.message).toContain('the key "again" was used for another job');
+  });
+
   it('refuses an object of another tenant', async () => {
     await using run = await runJob(handler, { source: 'object:t/-/a.bin' }, { inputs, tenant: 'acme' });
     expect(run.outcome).toEqual({ state: 'dead', code: 'FORBIDDEN_TARGET' });

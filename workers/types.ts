@@ -154,7 +154,8 @@ function createServiceParts(
     async enqueue(type, payload, { tenant, idempotencyKey, delayMs }) {
       const job = registry.find(type);
       if (job === undefined) throw giveUp('UNKNOWN_JOB', `ctx.enqueue: this release has no job type "${type}".`);
-      const more = { tenant, idempotencyKey, ...(delayMs === undefined ? {} : { delayMs }) };
+      const repeat = 'any' as const;
+      const more = { tenant, idempotencyKey, repeat, ...(delayMs === undefined ? {} : { delayMs }) };
       try {
         return await client.enqueue(job, payload, more);
       } catch (error) {

@@ -13,7 +13,7 @@ export interface ExportCase {
 const note = (value: unknown): readonly NewDocument[] => [{ _id: 'a', note: value }];
 const many = (count: number): readonly NewDocument[] =>
   Array.from({ length: count }, (_, n) => ({ _id: `n${String(n).padStart(7, '0')}`, note: 'x' }));
-const column = (more: object): object => ({ columns: [{ field: 'note', ...more }] });
+const column = (more: object): Readonly<Record<string, unknown>> => ({ columns: [{ field: 'note', ...more }] });
 
 /** Cells that a spreadsheet would run, and what stands there instead. */
 const formulas = [

@@ -2,12 +2,11 @@
  * A worker process over the test jobs, as `jobfleet worker` is one over the real ones; tests/support/compiled.ts says how it is run.
  * DEAF=on: its claims never return, as over connections that are gone without a word; it then looks every second.
  * HOLD: a `Hold` as JSON: it stops jobs there.
- * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how; JOBS=real runs the product's own jobs. Prints `ready` when it claims, its log otherwise.
+ * QUEUE_URL, STORAGE_URL and the variables of workers/env.ts say how; JOBS: see registries.ts. Prints `ready` when it claims, its log otherwise.
  */
 import type { Backend } from '../../backends/backend.ts';
 import { openBackend } from '../../backends/open.ts';
 import { exitWhenStuck } from '../../cli/stuck.ts';
-import { loadRegistry } from '../../jobs/registry.ts';
 import { createClient } from '../../producers/client.ts';
 import { mergeCollections } from '../../runtime/documents.ts';
 import { parseEnv } from '../../runtime/env.ts';
@@ -20,6 +19,7 @@ import { workersEnv } from '../../workers/env.ts';
 import { startWorkers } from '../../workers/main.ts';
 import acting from './fleet-jobs/acting/job.ts';
 import { type Hold, holding } from './holding.ts';
+import { registryOf } from './registries.ts';
 
 const log = createLog({ name: 'worker', pretty: false });
 const env = parseEnv(workersEnv, process.env);
@@ -27,9 +27,7 @@ const backend = await openBackend(process.env['QUEUE_URL'] ?? '', {
   onError: (error) => log.warn({ err: error }, 'store'),
 });
 const objects = await openObjectStore(process.env['STORAGE_URL'] ?? '', { baseDir: '.' });
-const registry = await loadRegistry(
-  process.env['JOBS'] === 'real' ? undefined : new URL('./fleet-jobs/', import.meta.url),
-);
+const registry = await registryOf(process.env['JOBS']);
 const documents = await openDocuments(mergeCollections([...registry.jobs.values()].map((job) => job.collections)), {
   mongoUrl: process.env['MONGODB_URL'],
   sql: backend.sql,

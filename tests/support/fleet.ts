@@ -7,11 +7,11 @@ import { vi } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { openEmbedded } from '../../backends/embedded/server.ts';
 import { openBackend } from '../../backends/open.ts';
-import { loadRegistry } from '../../jobs/registry.ts';
 import { type Client, createClient, type JobStatus } from '../../producers/client.ts';
 import type { ObjectStore } from '../../runtime/object-store.ts';
 import { openFolderStore } from '../../runtime/object-store-folder.ts';
 import { program } from './compiled.ts';
+import { type JobsOf, registryOf } from './registries.ts';
 
 const waitMs = 45_000;
 
@@ -48,9 +48,9 @@ export interface Stage {
 
 /**
  * `store`: `embedded`, `postgres` (a server of the stage) or a redis:// address whose test queues are emptied first.
- * `jobs`: `acting` (the test jobs, default) or `real` (those of the product).
+ * `jobs`: see registries.ts.
  */
-export async function openStage(store: string, jobs: 'acting' | 'real' = 'acting'): Promise<Stage> {
+export async function openStage(store: string, jobs: JobsOf = 'acting'): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-stage-'));
   // Children under ids of their own pass through it to their folders.
   await chmod(folder, 0o711);
@@ -119,9 +119,9 @@ function ignore(): undefined {
   return undefined;
 }
 
-async function openView(queueUrl: string, jobs: 'acting' | 'real') {
+async function openView(queueUrl: string, jobs: JobsOf) {
   const backend = await openBackend(queueUrl, { onError: ignore });
-  const registry = await loadRegistry(jobs === 'real' ? undefined : new URL('./fleet-jobs/', import.meta.url));
+  const registry = await registryOf(jobs);
   if (backend.kind === 'redis')
     for (const name of registry.jobs.keys()) await backend.queue(name).obliterate({ force: true });
   return { backend, client: createClient({ backend, registry }) };

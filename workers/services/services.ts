@@ -1,7 +1,8 @@
 /** What a handler may ask for, answered by the worker: the same object serves a handler in process and, over its pipe, one in a child. */
+import { createHash } from 'node:crypto';
 import type { RecordStore } from '../../backends/backend.ts';
 import type { Enqueued } from '../../jobs/define.ts';
-import { retry } from '../../jobs/errors.ts';
+import { giveUp, retry } from '../../jobs/errors.ts';
 import type {
   ChildJob,
   FetchedInput,
@@ -65,6 +66,8 @@ export class OwnServices implements Services {
   /** Calls of dependencies under way, by number; made by the first. */
   #calls: Map<number, Pass> | undefined = undefined;
   #lastCall = 0;
+  /** What was enqueued under each key, hashed; made by the first. */
+  #enqueued: Map<string, string> | undefined = undefined;
 
   constructor(parts: ServiceParts, attempt: ServiceAttempt, folder: () => string) {
     this.#parts = parts;
@@ -120,12 +123,25 @@ export class OwnServices implements Services {
   ): Promise<Enqueued> {
     this.#refuseWhenOver();
     const { facts } = this.#attempt;
+    this.#refuseOther(type, payload, options.key);
     return this.#parts.enqueue(type, payload, {
       tenant: facts.tenant,
       // Deterministic: a retry of this job finds the job its earlier attempt added.
       idempotencyKey: `${facts.id}/${options.key}`,
       ...(options.delayMs === undefined ? {} : { delayMs: options.delayMs }),
     });
+  }
+
+  /** Another attempt may well say something else under a key; one that does so itself would lose a job. */
+  #refuseOther(type: string, payload: unknown, key: string): void {
+    const digest = createHash('sha256')
+      .update(JSON.stringify([type, payload]))
+      .digest('base64');
+    this.#enqueued ??= new Map();
+    const before = this.#enqueued.get(key);
+    this.#enqueued.set(key, digest);
+    if (before === undefined || before === digest) return;
+    throw giveUp('PAYLOAD_INVALID', `ctx.enqueue(${type}): the key "${key}" was used for another job of this attempt.`);
   }
 
   progress(percent: number, note: string | undefined): void {

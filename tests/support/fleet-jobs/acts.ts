@@ -57,7 +57,8 @@ export async function act(
     case 'dead':
       throw giveUp('BAD_SOURCE', `broken for ada@example.com, ${text}`);
     case 'fresh':
-      await ctx.enqueue(acting, { act: 'echo', text }, { key: 'next' });
+      // As a handler does that says when or how much: no two attempts say the same.
+      await ctx.enqueue(acting, { act: 'echo', text, at: ctx.attempt }, { key: 'next' });
       if (ctx.attempt === 1) throw new Error('after the enqueue');
   }
   return { text, attempt: ctx.attempt, fence: ctx.fence };

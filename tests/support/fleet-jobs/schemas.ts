@@ -9,6 +9,7 @@ import { z } from 'zod';
 export const payload = z.strictObject({
   act: z.enum(['echo', 'effect', 'slow', 'wait', 'deaf', 'spin', 'exit', 'retry', 'later', 'dead', 'fresh']),
   text: z.string().default(''),
+  at: z.number().optional(),
 });
 
 export const result = z.object({ text: z.string(), attempt: z.number(), fence: z.number() });
