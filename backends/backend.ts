@@ -277,7 +277,10 @@ export interface BackendOptions {
   readonly baseDir?: string;
   /** Connections beyond the pool's own ten: workers + QueueEvents of this process. Default 20. */
   readonly connections?: number;
-  /** Redis: adds and completions that come together share script calls. Default true; false = BullMQ's own way. */
+  /**
+   * Adds and completions that come together share a script call (Redis) or a statement and its commit (PostgreSQL).
+   * Default true; false = BullMQ's own way, a call for each.
+   */
   readonly batching?: boolean;
   readonly onError: (error: Error) => void;
   /** Called when a store of ours is on its way up and only has to be waited for. At most once; never for other stores. */

@@ -8,14 +8,15 @@ const clusterSkips = Object.fromEntries(flowTitles.map((title) => [title, noFlow
 
 /** Redis in every form; script/test starts one server of each and names it in the variable. */
 describe.each([
-  ['redis', 'TEST_REDIS_URL'],
-  ['redis over TLS, with the documented rights', 'TEST_REDIS_TLS_URL'],
-  ['redis with Sentinels', 'TEST_REDIS_SENTINEL_URL'],
-  ['redis cluster', 'TEST_REDIS_CLUSTER_URL'],
-])('%s of %s', (name, variable) => {
+  ['redis', 'TEST_REDIS_URL', true],
+  ['redis without batching', 'TEST_REDIS_URL', false],
+  ['redis over TLS, with the documented rights', 'TEST_REDIS_TLS_URL', true],
+  ['redis with Sentinels', 'TEST_REDIS_SENTINEL_URL', true],
+  ['redis cluster', 'TEST_REDIS_CLUSTER_URL', true],
+])('%s of %s', (name, variable, batching) => {
   const url = process.env[variable];
   describe.skipIf(url === undefined)('by its address', () => {
-    conformance(name, (onError) => openBackend(url ?? '', { onError }), {
+    conformance(name, (onError) => openBackend(url ?? '', { onError, batching }), {
       heavy: name === 'redis',
       skips: name === 'redis cluster' ? clusterSkips : {},
     });

@@ -7,11 +7,12 @@ import { openBackend } from './open.ts';
 
 /** PostgreSQL by address, the newest and the oldest supported, and the embedded server on disk. */
 describe.each([
-  ['PostgreSQL of TEST_POSTGRES_URL', 'postgres', process.env['TEST_POSTGRES_URL']],
-  ['PostgreSQL 15 of TEST_POSTGRES_15_URL', 'postgres-15', process.env['TEST_POSTGRES_15_URL']],
-])('%s', (_title, name, url) => {
+  ['PostgreSQL of TEST_POSTGRES_URL', 'postgres', process.env['TEST_POSTGRES_URL'], true],
+  ['the same without batching', 'postgres-single', process.env['TEST_POSTGRES_URL'], false],
+  ['PostgreSQL 15 of TEST_POSTGRES_15_URL', 'postgres-15', process.env['TEST_POSTGRES_15_URL'], true],
+])('%s', (_title, name, url, batching) => {
   describe.skipIf(url === undefined)('by its address', () => {
-    conformance(name, (onError) => openBackend(url ?? '', { onError }), { heavy: name === 'postgres' });
+    conformance(name, (onError) => openBackend(url ?? '', { onError, batching }), { heavy: name === 'postgres' });
   });
 });
 

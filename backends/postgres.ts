@@ -41,7 +41,8 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   const shown = shownAs(url, options);
   const pool = await openMigrated(url, options, onError);
   const flushes = new Set<() => Promise<void>>();
-  const classes = createClasses({ factory: postgresFactory(pool, flushes, onError), removeOnComplete: false, onError });
+  const factory = postgresFactory(pool, { batching: options.batching ?? true, flushes, onError });
+  const classes = createClasses({ factory, removeOnComplete: false, onError });
   const control = postgresControl(pool, url, onError);
   const tags = postgresTags(pool);
   let closing: Promise<void> | undefined;
@@ -113,8 +114,15 @@ async function askTime(pool: Pool): Promise<number> {
   return rows[0].ms;
 }
 
+interface FactoryParts {
+  readonly batching: boolean;
+  /** To be called before the pool ends. */
+  readonly flushes: Set<() => Promise<void>>;
+  readonly onError: (error: Error) => void;
+}
+
 /** BullMQ's backend over the shared pool. The schema was checked when the pool was opened: asking again per class would cost a round trip each, and BullMQ keeps a failed answer for ever. */
-function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError: (error: Error) => void): StoreFactory {
+function postgresFactory(pool: Pool, { batching, flushes, onError }: FactoryParts): StoreFactory {
   if (!isPgPool(pool)) throw new TypeError('expected a pg.Pool');
   return (name, options, wants) => {
     const connection = new PostgresConnection(pool);
@@ -122,13 +130,15 @@ function postgresFactory(pool: Pool, flushes: Set<() => Promise<void>>, onError:
     const listenName =
       wants.withBlockingConnection === true ? name : wants.blocking === true ? `${name}:qe` : undefined;
     const backend = new PostgresQueueBackend(connection, name, { ...options, connection: pool }, true, listenName);
-    if (listenName === undefined) batchPostgresAdds(backend, pool, name);
+    if (batching && listenName === undefined) batchPostgresAdds(backend, pool, name);
     if (wants.withBlockingConnection === true) {
       claimInTurn(backend);
-      batchPostgresEnds(backend, pool, options.concurrency ?? 1);
-      batchLogs(backend, postgresLogs(pool, name));
+      if (batching) {
+        batchPostgresEnds(backend, pool, options.concurrency ?? 1);
+        batchLogs(backend, postgresLogs(pool, name));
+        flushes.add(gatherMetrics(backend, pool, name, onError));
+      }
       sweepByStore(backend, pool, name, options);
-      flushes.add(gatherMetrics(backend, pool, name, onError));
     }
     return backend;
   };

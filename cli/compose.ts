@@ -76,7 +76,7 @@ export async function openParts(
     loadRegistry(),
     openStore(storeUrl(env), {
       log,
-      batching: env.REDIS_BATCHING === 'on',
+      batching: env.QUEUE_BATCHING === 'on',
       meanwhile,
     }),
     openObjectStore(env.STORAGE_URL ?? `file:${join(dataDir, 'objects')}`, { baseDir: process.cwd() }),

@@ -212,7 +212,7 @@ export function createClient(parts: ClientParts): Client {
   };
 }
 
-const clientEnv = commonEnv.pick({ DATA_DIR: true, QUEUE_URL: true, REDIS_BATCHING: true, STORAGE_URL: true });
+const clientEnv = commonEnv.pick({ DATA_DIR: true, QUEUE_URL: true, QUEUE_BATCHING: true, STORAGE_URL: true });
 
 /**
  * A client with a store of its own, for a service that only enqueues: `QUEUE_URL` (default `embedded`, in `DATA_DIR`), as
@@ -230,7 +230,7 @@ export async function openClient(
   const backend = await openBackend(storeUrl(own), {
     onError: options.onError ?? (() => undefined),
     connections: 2,
-    batching: own.REDIS_BATCHING === 'on',
+    batching: own.QUEUE_BATCHING === 'on',
   });
   try {
     const storageUrl = own.STORAGE_URL;

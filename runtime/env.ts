@@ -63,10 +63,12 @@ export const commonEnv = z.object({
     .describe(
       'a ring of such keys, `id:key,id:key`: the first one encrypts, all of them open, ENCRYPTION_KEY too (its id is `default`)',
     ),
-  REDIS_BATCHING: z
+  QUEUE_BATCHING: z
     .enum(['on', 'off'])
     .default('on')
-    .describe('`off`: adds and completions on Redis each take a script call of their own, as BullMQ does it'),
+    .describe(
+      '`off`: adds and completions each take a script call (Redis) or a statement and a commit (PostgreSQL) of their own, as BullMQ does it',
+    ),
   SHUTDOWN_MS: z.coerce
     .number()
     .int()
