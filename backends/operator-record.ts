@@ -21,19 +21,19 @@ export async function readAll<S extends z.ZodType>(
   });
 }
 
-/** Whatever stood there before; null removes it. */
+/** Whatever stood there before; null removes it. Answers whether something did. */
 export async function write(
   records: RecordStore,
   key: string,
   value: object | null,
   ttlMs: number | null = null,
-): Promise<void> {
+): Promise<boolean> {
   const text = value === null ? null : JSON.stringify(value);
   for (;;) {
     const [before] = await records.get([key]);
     if (before === undefined) {
-      if (text === null || (await records.putIfAbsent(key, text, ttlMs)).stored) return;
-    } else if (await records.compareAndSet(key, before.version, text, ttlMs)) return;
+      if (text === null || (await records.putIfAbsent(key, text, ttlMs)).stored) return false;
+    } else if (await records.compareAndSet(key, before.version, text, ttlMs)) return true;
   }
 }
 

@@ -43,21 +43,22 @@ const record = z.object({
 export type WorkerFacts = z.output<typeof record>;
 
 /** A worker that has not been heard of for so long counts as gone. */
-const aliveMs = 60_000;
+export const aliveMs = 60_000;
 const queuesShown = 100;
 const circuitsShown = 20;
 const setName = 'workers';
 
 const workerKey = (instance: string): string => `worker:${instance}`;
 
-/** `instance`: unique in the fleet, up to 64 characters. */
-export async function putWorker(records: RecordStore, instance: string, facts: WorkerFacts): Promise<void> {
+/** `instance`: unique in the fleet, up to 64 characters. Answers whether the store still knew it. */
+export async function putWorker(records: RecordStore, instance: string, facts: WorkerFacts): Promise<boolean> {
   const notClaiming = facts.notClaiming?.slice(0, 500) ?? null;
   const queues = facts.queues.slice(0, queuesShown);
   const circuits = facts.circuits.slice(0, circuitsShown);
-  await write(records, workerKey(instance), { ...facts, circuits, notClaiming, queues }, aliveMs);
+  const wasKnown = await write(records, workerKey(instance), { ...facts, circuits, notClaiming, queues }, aliveMs);
   // Every time: whoever looked while this worker could not speak has dropped its name.
   await nameSet(records, setName).add(instance);
+  return wasKnown;
 }
 
 /** At the end of a worker's life, so that it is not listed for another minute. */

@@ -68,6 +68,8 @@ export interface Metrics {
   readonly scheduleLate: Gauge<'schedule'>;
   /** The store's clock minus this machine's, in seconds; workers compare every ten. */
   readonly clockOffset: Gauge;
+  /** The store no longer had what a worker had told it a moment before. */
+  readonly storeLosses: Counter;
   /** Ticks that did not run. `reason`: duplicate, late, overlap, paused, removed. */
   readonly scheduleSkipped: Counter<'schedule' | 'reason'>;
   readonly httpDuration: Histogram<'route' | 'status'>;
@@ -143,6 +145,11 @@ function createCounters(registers: Registry[]) {
       labelNames: ['schedule'],
       registers,
     }),
+    storeLosses: counter(
+      'jobfleet_store_losses_total',
+      'How often the store had lost what this worker had told it: emptied, evicted, or failed over.',
+      [],
+    ),
     scheduleSkipped: counter('jobfleet_schedule_skipped_total', 'Ticks that did not run.', ['schedule', 'reason']),
     httpDuration: histogram(
       'jobfleet_http_request_duration_seconds',

@@ -138,6 +138,12 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
     circuits: () => breakers.samples(),
     problem: () => (state.isStopping ? 'shutting down' : (problem() ?? nothingToRun(available))),
     clockOffMs: () => (clock.isKnown() ? clock.offMs() : undefined),
+    onForgotten: () => {
+      options.metrics.storeLosses.inc();
+      log.error(
+        'the store has lost what it was told (FLUSHALL, eviction, or a fail-over to a server without it); accepted jobs may be gone',
+      );
+    },
     onError: (error) => log.warn({ err: error }, 'the record of this worker was not written'),
   });
   state.changed = heartbeat.beat;

@@ -1,7 +1,7 @@
 /** What this worker says of itself to the fleet, every ten seconds; a record that is a minute old is gone. */
 import { hostname } from 'node:os';
 import type { RecordStore } from '../backends/backend.ts';
-import { putWorker, removeWorker } from '../backends/worker-list.ts';
+import { aliveMs, putWorker, removeWorker } from '../backends/worker-list.ts';
 import type { CircuitSample, WorkerSample } from '../runtime/metrics.ts';
 import { createLatency, type Latency } from './latency.ts';
 
@@ -17,6 +17,8 @@ export interface HeartbeatParts {
   readonly problem: () => string | undefined;
   /** The store's clock minus ours, ms; undefined before it was compared. */
   readonly clockOffMs: () => number | undefined;
+  /** The store no longer has what it was told a moment ago: it was emptied, or another one without it took over. */
+  readonly onForgotten: () => void;
   readonly onError: (error: unknown) => void;
   /** Default 10,000. */
   readonly everyMs?: number;
@@ -41,11 +43,13 @@ export function startHeartbeat(parts: HeartbeatParts): Heartbeat {
   const startedAt = Date.now();
   let beating: Promise<void> | undefined;
   let isWanted = false;
+  let knownAt: number | undefined;
   const say = async (): Promise<void> => {
     const offMs = parts.clockOffMs();
     const { p50Ms, p95Ms } = all.summary(minuteMs);
     const samples = parts.samples();
-    await putWorker(records, instance, {
+    const saidAt = performance.now();
+    const wasKnown = await putWorker(records, instance, {
       host: hostname(),
       pid: process.pid,
       version: parts.version,
@@ -60,6 +64,9 @@ export function startHeartbeat(parts: HeartbeatParts): Heartbeat {
       circuits: parts.circuits().filter(({ state }) => state > 0),
       queues: samples.map((sample) => ({ ...sample, ...latencyOf(byQueue.get(sample.queue)) })),
     });
+    // After most of its life the record may have gone by itself.
+    if (!wasKnown && knownAt !== undefined && saidAt - knownAt < aliveMs / 2) parts.onForgotten();
+    knownAt = saidAt;
   };
   const sayAll = async (): Promise<void> => {
     // What changes while it is being said is said again.

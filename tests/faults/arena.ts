@@ -1,7 +1,7 @@
 /** What a scenario may touch while the load runs: the workers, the store, the clock of the run, seeded chance. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { type FaultLine, logPaths, openLog, type ProducerLine, readLog } from './logs.ts';
-import { createRandom, numberOf } from './plan.ts';
+import { createRandom, type Load, numberOf } from './plan.ts';
 import { type Ended, type ProcessOptions, type Started, startProcess } from './processes.ts';
 import type { StoreName, StoreServer } from './servers.ts';
 import { type SideSettings, settingsVariable } from './side.ts';
@@ -24,6 +24,8 @@ export interface Arena {
   readonly side: 'ours' | 'stock';
   readonly store: StoreName;
   readonly seconds: number;
+  /** What the producer sends. */
+  readonly load: Load;
   readonly folder: string;
   readonly server: StoreServer;
   /** The same sequence on both sides. */
@@ -31,11 +33,13 @@ export interface Arena {
   /** Running now; the supervisor replaces one that ends. */
   readonly workers: readonly WorkerProcess[];
   readonly stops: readonly Stop[];
+  /** Of what serves. */
+  readonly versions: Readonly<Record<string, string>>;
   /** Figures of a scenario's own. */
   readonly facts: Map<string, number>;
   /** Writes the fault down, for the log and for recovery times. */
   readonly note: (event: FaultLine['event'], what: string, worker?: WorkerProcess) => void;
-  /** For `seconds`: `act` after every `everyMs`. */
+  /** For `seconds`: `act` begins every `everyMs`; one that takes longer is followed at once. */
   every(everyMs: number, act: (round: number) => Promise<void> | void): Promise<void>;
   /** One that claims, by chance. */
   pick(): WorkerProcess | undefined;
@@ -45,6 +49,8 @@ export interface Arena {
   kill(worker: WorkerProcess): Promise<Ended>;
   /** SIGTERM, and SIGKILL after `graceMs`, as a platform does. */
   stop(worker: WorkerProcess, graceMs: number): Promise<Stop>;
+  /** Resolves with what went wrong, undefined when nothing did; a worker that ends meanwhile is no problem. */
+  ask(worker: WorkerProcess, message: { readonly declare: number } | 'vitals'): Promise<string | undefined>;
   startWorker(options?: Pick<ProcessOptions, 'environment' | 'imports'>): Promise<WorkerProcess>;
   /** Off: nobody replaces a worker that ends. */
   supervise(isOn: boolean): void;
@@ -67,6 +73,7 @@ export function openArena(options: {
   readonly settings: SideSettings;
   readonly store: StoreName;
   readonly server: StoreServer;
+  readonly versions: Readonly<Record<string, string>>;
   readonly seconds: number;
   readonly size: number;
 }): Arena & { close(): Promise<void> } {
@@ -130,18 +137,22 @@ export function openArena(options: {
     side: settings.side,
     store: options.store,
     seconds: options.seconds,
+    load: settings.load,
     folder,
     server: options.server,
+    versions: options.versions,
     random,
     workers,
     stops,
     facts: new Map(),
     note: (event, what, worker) => note(event, what, worker === undefined ? {} : { actor: worker.pid }),
     async every(everyMs, act) {
-      const until = Date.now() + options.seconds * 1_000;
-      for (let round = 0; Date.now() + everyMs <= until; round += 1) {
-        await wait(everyMs);
+      const from = Date.now();
+      const until = from + options.seconds * 1_000;
+      for (let round = 0, due = from + everyMs; due <= until; round += 1) {
+        await wait(Math.max(0, due - Date.now()));
         await act(round);
+        due = Math.max(due + everyMs, Date.now());
       }
       await wait(Math.max(0, until - Date.now()));
     },
@@ -162,6 +173,14 @@ export function openArena(options: {
       return worker.exited;
     },
     stop,
+    ask(worker, message) {
+      const answered = new Promise<string | undefined>((resolve) => {
+        worker.child.once('message', (answer) => resolve(Reflect.get(Object(answer), 'problem')));
+        // Its channel is gone with it.
+        worker.child.send(message, () => undefined);
+      });
+      return Promise.race([answered, worker.exited.then(() => undefined)]);
+    },
     startWorker,
     supervise: (isOn) => {
       isSupervised = isOn;

@@ -26,7 +26,13 @@ const effect = (id: string, kind: EffectLine['kind'], event: EffectLine['event']
   fence,
   key: `${kind}-${id}`,
 });
-const record = (id: string, key: string, ended = 'completed'): FinalRecord => ({ id, key, state: ended, attempts: 1 });
+const record = (id: string, key: string, ended = 'completed'): FinalRecord => ({
+  id,
+  key,
+  state: ended,
+  attempts: 1,
+  claims: 1,
+});
 
 /** Two jobs that went well. */
 function clean(): { -readonly [K in keyof Evidence]: Evidence[K] } {
@@ -129,5 +135,31 @@ describe('the checker', () => {
     ];
     planted.records = [{ ...record('job-a', 'a'), attempts: 5 }, record('job-b', 'b')];
     expect(kinds(planted)).toEqual(['stale write job-b', 'too many attempts job-a']);
+  });
+
+  it('finds a start that nobody explains, and lets one with a cause pass', () => {
+    const planted = clean();
+    planted.states = [...planted.states, state('job-a', 'started', 2), state('job-b', 'started', 2)];
+    const run = { causes: [{ cause: 'crash', at: 1 }], interrupted: 1, deaths: 0 };
+    planted.records = [
+      { ...record('job-a', 'a'), claims: 2, run },
+      { ...record('job-b', 'b'), claims: 2, run: { ...run, causes: [], interrupted: 0 } },
+    ];
+    expect(kinds(planted)).toEqual(['unexplained start job-b']);
+    planted.records = [
+      { ...record('job-a', 'a'), claims: 2, run: { ...run, causes: [] } },
+      { ...record('job-b', 'b'), attempts: 2, claims: 2, run: { ...run, interrupted: 0 } },
+    ];
+    expect(kinds(planted)).toEqual(['unexplained start job-a']);
+  });
+
+  it('finds a job that was interrupted more often than its budget', () => {
+    const planted = clean();
+    const causes = Array.from({ length: 21 }, (_, at) => ({ cause: 'deploy', at }));
+    planted.records = [
+      { ...record('job-a', 'a'), claims: 22, run: { causes, interrupted: 21, deaths: 0 } },
+      record('job-b', 'b'),
+    ];
+    expect(kinds(planted)).toEqual(['too many interruptions job-a']);
   });
 });

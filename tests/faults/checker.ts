@@ -1,8 +1,10 @@
 /**
  * Judges a run after its full drain, as Jepsen's total-queue checker does: sets of keys attempted, accepted and
- * finished, then effects, fences and verdicts. Pure: logs and records in, figures and findings out.
+ * finished, then effects, fences and verdicts. Pure: logs and records in, figures and findings out. Beside it:
+ * `conservation.ts`, `restarts.ts`, `noise.ts`, `ticks.ts`.
  */
 import type { EffectLine, ProducerLine, StateLine } from './logs.ts';
+import { judgeRestarts } from './restarts.ts';
 
 /** A job as the store holds it when the run is over. */
 export interface FinalRecord {
@@ -10,10 +12,20 @@ export interface FinalRecord {
   /** The producer's key, from the payload. */
   readonly key: string;
   readonly state: string;
+  /** Business attempts spent. */
   readonly attempts: number;
+  /** How often it was claimed. */
+  readonly claims: number;
   readonly reason?: string;
+  /** What its run record says, where it was claimed more than once and the side has such records. */
+  readonly run?: {
+    /** `at`: epoch ms. */
+    readonly causes: readonly { readonly cause: string; readonly at: number }[];
+    readonly interrupted: number;
+    /** Deaths of its child. */
+    readonly deaths: number;
+  };
 }
-
 export interface Evidence {
   readonly producer: readonly ProducerLine[];
   readonly states: readonly StateLine[];
@@ -34,11 +46,17 @@ export type FindingKind =
   | 'two verdicts'
   | 'missing effect'
   | 'too many attempts'
-  | 'dead after effect';
+  | 'dead after effect'
+  | 'unexplained start'
+  | 'too many interruptions'
+  | 'conservation'
+  | 'noise'
+  | 'missing tick'
+  | 'double tick';
 
 export interface Finding {
   readonly kind: FindingKind;
-  /** The job, or the key where there is no job. */
+  /** The job, the key where there is no job, or what else it is about. */
   readonly id: string;
   readonly detail: string;
 }
@@ -49,6 +67,8 @@ export interface Counts {
   readonly refused: number;
   /** Calls without an answer that no repeat could settle. */
   readonly unresolved: number;
+  /** Calls whose answer was lost at first. */
+  readonly unknown: number;
   /** Calls without an answer whose job was found stored. */
   readonly recovered: number;
   readonly completed: number;
@@ -56,6 +76,8 @@ export interface Counts {
   /** Accepted jobs that were meant to become dead letters. */
   readonly plannedBad: number;
   readonly starts: number;
+  /** Effects that happened, each once. */
+  readonly effects: number;
   readonly lost: number;
   readonly unexpected: number;
   readonly doubleEffects: number;
@@ -72,6 +94,12 @@ export interface Verdict {
 
 const terminal = new Set(['completed', 'failed']);
 
+export function countByKind(findings: readonly Finding[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { kind } of findings) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
+}
+
 export function check(evidence: Evidence): Verdict {
   const calls = settle(evidence.producer);
   const states = groupBy(evidence.states, (line) => line.id);
@@ -80,6 +108,7 @@ export function check(evidence: Evidence): Verdict {
     ...findLost(calls, evidence),
     ...findUnexpected(calls, evidence),
     ...evidence.records.flatMap((record) => judgeRecord(record, evidence, states, effects)),
+    ...evidence.records.flatMap((record) => judgeRestarts(record, states.get(record.id) ?? [])),
     ...[...states].flatMap(([id, lines]) => judgeFences(id, lines)),
     ...[...effects].flatMap(([id, lines]) => judgeEffects(id, lines, states.get(id) ?? [])),
   ];
@@ -92,11 +121,13 @@ export function check(evidence: Evidence): Verdict {
       accepted: calls.accepted.size,
       refused: calls.refused.size,
       unresolved: calls.unresolved.size,
+      unknown: new Set(evidence.producer.filter((line) => line.event === 'unknown').map((line) => line.id)).size,
       recovered: evidence.producer.filter((line) => line.event === 'accepted' && line.duplicate === true).length,
       completed: inState('completed'),
       deadLettered: inState('failed'),
       plannedBad: [...calls.accepted.keys()].filter((key) => evidence.plan(key).bad).length,
       starts: evidence.states.filter((line) => line.event === 'started').length,
+      effects: new Set(evidence.effects.filter((line) => line.event === 'applied').map((line) => line.key)).size,
       lost: number('lost'),
       unexpected: number('unexpected'),
       doubleEffects: number('double effect'),

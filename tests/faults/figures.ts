@@ -4,6 +4,7 @@ import type { FaultLine, ProducerLine, StateLine } from './logs.ts';
 export interface Spread {
   readonly p50: number;
   readonly p95: number;
+  readonly p99: number;
   readonly max: number;
   readonly n: number;
 }
@@ -12,7 +13,7 @@ export interface Spread {
 export function spread(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { p50: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0, n: sorted.length };
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: sorted.at(-1) ?? 0, n: sorted.length };
 }
 
 /**
@@ -75,12 +76,28 @@ export function gaps(
   return { acceptMs: longestGap(accepted, from, to), startMs: longestGap(started, from, to) };
 }
 
-/** From the answer of an accepted call to the first start of its job, for calls answered from `from` on. */
-export function pickUpTimes(producer: readonly ProducerLine[], states: readonly StateLine[], from: number): number[] {
+/** From each heal to the next start of a handler; heals that were followed by another fault first are left out. */
+export function resumeTimes(faults: readonly FaultLine[], states: readonly StateLine[]): number[] {
+  const starts = states.filter(({ event }) => event === 'started').map(({ t }) => t);
+  const marks = faults.filter(({ event }) => event === 'heal' || event === 'inject');
+  return marks.flatMap(({ event, t }, index) => {
+    const next = marks[index + 1]?.t ?? Number.POSITIVE_INFINITY;
+    const start = starts.find((at) => at >= t);
+    return event !== 'heal' || start === undefined || start > next ? [] : [start - t];
+  });
+}
+
+/** From the moment a job could have run to its first start, for calls answered from `from` on. */
+export function pickUpTimes(
+  producer: readonly ProducerLine[],
+  states: readonly StateLine[],
+  from = 0,
+  delayMs = 0,
+): number[] {
   const startedAt = new Map<string, number>();
   for (const { event, id, t } of states) if (event === 'started' && !startedAt.has(id)) startedAt.set(id, t);
   return producer.flatMap(({ event, job, t }) => {
     const started = startedAt.get(job ?? '');
-    return event === 'accepted' && t >= from && started !== undefined ? [Math.max(0, started - t)] : [];
+    return event === 'accepted' && t >= from && started !== undefined ? [Math.max(0, started - t - delayMs)] : [];
   });
 }

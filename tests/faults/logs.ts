@@ -1,6 +1,7 @@
 /**
- * The four append-only logs of a run, outside the fault domain: what producers asked, what workers saw the store accept,
- * what reached the effect sink, and which fault was injected when. One JSON object a line.
+ * The append-only logs of a run, outside the fault domain: what producers asked, what workers saw the store accept,
+ * what reached the effect sink, which fault was injected when; and two of what was measured each second. One JSON object
+ * a line.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,15 +52,47 @@ export interface FaultLine extends Line {
   readonly signal?: string | null;
 }
 
+/** Jobs of the store by state, in one look, and what the producer knew before and after it. */
+export interface SampleLine extends Line {
+  readonly event: 'sample';
+  readonly counts: Readonly<Record<string, number>>;
+  /** Calls answered with a job before the look. */
+  readonly accepted: number;
+  /** Calls made by the end of the look, those left out that were refused for certain before it. */
+  readonly called: number;
+}
+
+/** What a worker process says of itself each second; counters run from its start. */
+export interface VitalsLine extends Line, Vitals {
+  readonly event: 'vitals';
+}
+
+export interface Vitals {
+  /** Error events of the queue library and its connections: every one, before anything is left out as a repetition. */
+  readonly errors: number;
+  readonly uptimeS: number;
+  readonly rssMb: number;
+  readonly fds: number;
+  readonly sockets: number;
+  /** How late its event loop was: 99 % of all looks were at most so late. */
+  readonly loopP99Ms: number;
+  /** Its own counters of ends, as Prometheus would read them; absent where there are none. */
+  readonly completed?: number;
+  readonly failed?: number;
+}
+
 /** What a writer may add to a line beside the fields every line has. */
 type Facts<L extends Line> = Omit<L, 't' | 'actor' | 'seq' | 'id' | 'event'> & { readonly actor?: number };
+
+/** By a clock that nobody sets while the process runs: some workers have theirs set wrong on purpose. */
+const now = (): number => Math.round(performance.timeOrigin + performance.now());
 
 /** One system call a line: whole however the process ends. */
 export function openLog<L extends Line>(path: string): (event: L['event'], id: string, facts: Facts<L>) => void {
   let seq = 0;
   return (event, id, facts) => {
     seq += 1;
-    appendFileSync(path, `${JSON.stringify({ t: Date.now(), id, event, actor: process.pid, seq, ...facts })}\n`);
+    appendFileSync(path, `${JSON.stringify({ t: now(), id, event, actor: process.pid, seq, ...facts })}\n`);
   };
 }
 
@@ -68,6 +101,8 @@ interface LogPaths {
   readonly state: string;
   readonly effects: string;
   readonly faults: string;
+  readonly samples: string;
+  readonly vitals: string;
 }
 
 export const logPaths = (folder: string): LogPaths => ({
@@ -75,6 +110,8 @@ export const logPaths = (folder: string): LogPaths => ({
   state: join(folder, 'state.jsonl'),
   effects: join(folder, 'effects.jsonl'),
   faults: join(folder, 'faults.jsonl'),
+  samples: join(folder, 'samples.jsonl'),
+  vitals: join(folder, 'vitals.jsonl'),
 });
 
 /** In the order written. A file that nobody wrote is an empty log. */

@@ -1,31 +1,24 @@
 /**
- * npm run faults -- [F01 …] [--store redis|postgres|embedded] [--seconds 30] [--seed N] [--json] [--without-stock] [--keep]
+ * npm run faults -- [F01 F02:redis …] [--store redis|postgres|embedded] [--seconds 30] [--rate N] [--seed N] [--json]
+ *                   [--out FOLDER] [--at-once N] [--without-stock] [--keep]
+ * npm run faults -- table FOLDER [--write docs/reliability.md]
  *
- * Runs scenarios on stores, ours and stock BullMQ at the same time on servers of their own, judges both by their logs,
- * and ends with 1 when ours shows a finding that no missing ledger explains. Logs of such a run stay (with --keep
- * those of every run); their folder is printed. Without arguments: everything, which takes about an hour.
+ * Runs scenarios on stores, ours and stock BullMQ at the same time on servers of their own, and judges both by their
+ * logs. Ends with 1 when ours shows a finding that no missing ledger explains, or with CI=true when a row was skipped;
+ * with 2 when the question makes no sense. Logs of a red run stay (with --keep those of every run); their folder is
+ * printed. Without names: everything, which takes the better part of an hour.
  */
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { isRed, type Outcome, printJson, tableHead, tableRow, unmetTargets } from './report.ts';
-import { runSide } from './run-side.ts';
+import { type Options, type Row, readOptions, UsageError } from './options.ts';
+import { rowOf } from './report.ts';
+import { reasonToSkip, runRow } from './run-row.ts';
 import type { Scenario } from './scenario.ts';
-import type { StoreName } from './servers.ts';
+import { markdown, readRows, tableHead, tableRow, updateFile } from './table.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    store: { type: 'string', multiple: true },
-    seconds: { type: 'string', default: '30' },
-    seed: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    'without-stock': { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-  },
-});
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const lightAtOnce = 2;
 
 function isScenario(value: unknown): value is Scenario {
   return typeof value === 'object' && value !== null && 'inject' in value && 'title' in value;
@@ -42,70 +35,68 @@ async function loadScenarios(): Promise<Map<string, Scenario>> {
   return found;
 }
 
-/** Not before both have ended: a side that goes on would run into the next scenario. */
-function valueOf<T>(settled: PromiseSettledResult<T>): T {
-  if (settled.status === 'rejected') throw settled.reason;
-  return settled.value;
+/** Answers whether the row is as it should be. */
+async function runOne(row: Row, options: Options, seed: number): Promise<boolean> {
+  const { name, store } = row;
+  const skipped = reasonToSkip(row);
+  if (skipped !== undefined) {
+    say(tableRow(skipped));
+    if (options.json) process.stdout.write(`${JSON.stringify(skipped)}\n`);
+    return process.env['CI'] !== 'true';
+  }
+  try {
+    const result = rowOf(await runRow(row, options, seed), new Date());
+    say(tableRow(result));
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    if (options.out !== undefined)
+      await writeFile(join(options.out, `${name}-${store}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
+    return !result.red;
+  } catch (error) {
+    say(`| ${name} | ${store} | did not run: ${error instanceof Error ? error.stack : String(error)} |`);
+    return false;
+  }
 }
 
-/** Both sides at the same time: whatever else this machine does, it does to both. */
-async function run(name: string, scenario: Scenario, store: StoreName, seed: number): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), `jobfleet-faults-${name.toLowerCase()}-${store}-`));
-  // Servers run as users of their own pass through it.
-  await chmod(folder, 0o755);
-  const seconds = Number(values.seconds);
-  const hasStock = !values['without-stock'] && scenario.withoutStock === undefined;
-  const both = await Promise.allSettled([
-    runSide({ scenario, side: 'ours', store, seconds, seed, folder: join(folder, 'ours') }),
-    hasStock ? runSide({ scenario, side: 'stock', store, seconds, seed, folder: join(folder, 'stock') }) : undefined,
-  ]);
-  const [ours, stock] = both.map(valueOf);
-  if (ours === undefined) throw new Error('our side gave no result');
-  const outcome: Outcome = {
-    name,
-    scenario,
-    store,
-    seed,
-    ours: ours.result,
-    stock: stock?.result,
-    targets: scenario.targets?.(ours.result, ours.arena) ?? [],
-    problems: (await scenario.problems?.(ours.result, ours.arena)) ?? [],
-    facts: Object.fromEntries(ours.arena.facts),
-    stockFacts: Object.fromEntries(stock?.arena.facts ?? []),
+/** So many lanes, each taking the next row. Answers how many rows were not as they should be. */
+async function runAll(rows: readonly Row[], atOnce: number, options: Options, seed: number): Promise<number> {
+  const left = [...rows];
+  let bad = 0;
+  const lane = async (): Promise<void> => {
+    for (let row = left.shift(); row !== undefined; row = left.shift())
+      if (!(await runOne(row, options, seed))) bad += 1;
   };
-  if (isRed(outcome)) {
-    for (const finding of ours.result.findings.slice(0, 20)) say(`  ${finding.kind} ${finding.id}: ${finding.detail}`);
-    for (const problem of outcome.problems) say(`  ${problem}`);
-  }
-  if (isRed(outcome) || values.keep) say(`  logs: ${folder}`);
-  else await rm(folder, { recursive: true, force: true });
-  for (const text of unmetTargets(outcome)) say(`  missed: ${text}`);
-  return outcome;
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  return bad;
 }
 
-const scenarios = await loadScenarios();
-const names = positionals.length > 0 ? positionals.map((name) => name.toUpperCase()) : [...scenarios.keys()];
-const unknown = names.filter((name) => !scenarios.has(name));
-if (unknown.length > 0)
-  throw new Error(`There is no ${unknown.join(', ')}; there are: ${[...scenarios.keys()].join(', ')}`);
-const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
-say(
-  `seed ${seed}; ${cpus().length} × ${cpus()[0]?.model.trim() ?? '?'}, load ${loadavg()[0]?.toFixed(1) ?? '?'}, Node ${process.version}`,
-);
-say(tableHead);
-let red = 0;
-for (const name of names) {
-  const scenario = scenarios.get(name);
-  for (const store of scenario?.stores ?? []) {
-    if (scenario === undefined || (values.store !== undefined && !values.store.includes(store))) continue;
-    const outcome = await run(name, scenario, store, seed).catch((error: unknown) => {
-      say(`| ${name} | ${store} | did not run: ${error instanceof Error ? error.stack : String(error)} |`);
-      return undefined;
-    });
-    if (outcome === undefined || isRed(outcome)) red += 1;
-    if (outcome === undefined) continue;
-    say(tableRow(outcome));
-    if (values.json) printJson(outcome);
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2), await loadScenarios());
+  if ('folder' in options) {
+    const text = markdown(await readRows(options.folder));
+    if (options.write === undefined) process.stdout.write(`${text}\n`);
+    else await updateFile(options.write, text);
+    return 0;
   }
+  const startedAt = Date.now();
+  if (options.out !== undefined) await mkdir(options.out, { recursive: true });
+  const seed = options.seed ?? Math.floor(Math.random() * 1_000_000);
+  say(
+    `seed ${seed}; ${cpus().length} × ${cpus()[0]?.model.trim() ?? '?'}, load ${loadavg()[0]?.toFixed(1) ?? '?'}, Node ${process.version}`,
+  );
+  say(tableHead);
+  const { rows, atOnce } = options;
+  const isLight = ({ scenario }: Row): boolean => atOnce === undefined && scenario.isLight === true;
+  const heavy = rows.filter((row) => !isLight(row));
+  const bad =
+    (await runAll(heavy, atOnce ?? 1, options, seed)) +
+    (await runAll(rows.filter(isLight), lightAtOnce, options, seed));
+  say(`${rows.length} rows in ${Math.round((Date.now() - startedAt) / 1_000)} s, ${bad} not as they should be`);
+  return bad > 0 ? 1 : 0;
 }
-process.exit(red > 0 ? 1 : 0);
+
+process.exitCode = await main().catch((error: unknown) => {
+  if (!(error instanceof UsageError)) throw error;
+  say(error.message);
+  return 2;
+});
+process.exit();

@@ -13,6 +13,8 @@ export interface Ended {
 
 export interface Started {
   readonly pid: number;
+  /** The file with what it wrote to its outputs. */
+  readonly output: string;
   readonly child: ChildProcess;
   /** What it said when it was ready. Rejects when it ends before. */
   readonly ready: Promise<unknown>;
@@ -37,15 +39,16 @@ export interface ProcessOptions {
 /** `program` is a file beside this one, without its extension. */
 export function startProcess(program: string, options: ProcessOptions): Started {
   count += 1;
-  const output = openSync(join(options.folder, `${program}-${count}.log`), 'a');
+  const output = join(options.folder, `${program}-${count}.log`);
+  const opened = openSync(output, 'a');
   const file = fileURLToPath(new URL(`./${program}.js`, import.meta.url));
   const child = fork(file, [...(options.arguments ?? [])], {
     cwd: options.folder,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.environment },
     execArgv: (options.imports ?? []).flatMap((module) => ['--import', module]),
-    stdio: ['ignore', output, output, 'ipc'],
+    stdio: ['ignore', opened, opened, 'ipc'],
   });
-  closeSync(output);
+  closeSync(opened);
   running.add(child);
   const exited = new Promise<Ended>((resolve) => {
     child.once('exit', (code, signal) => {
@@ -61,5 +64,5 @@ export function startProcess(program: string, options: ProcessOptions): Started 
   });
   ready.catch(() => undefined);
   if (child.pid === undefined) throw new Error(`${program} did not start`);
-  return { pid: child.pid, child, ready, exited };
+  return { pid: child.pid, output, child, ready, exited };
 }

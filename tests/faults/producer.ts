@@ -1,11 +1,12 @@
 /**
  * The producer of a run, in a process of its own: adds jobs at a steady rate, each under a key, and writes down every
- * answer. Told `stop`, it waits for the calls under way and ends. `settle` repeats every call whose outcome is unknown
+ * answer. Each second it counts what the store holds. Told `stop`, it waits for the calls under way and ends. `settle` repeats every call whose outcome is unknown
  * under its old key, until it is known or the time is over.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { logPaths, openLog, type ProducerLine, readLog } from './logs.ts';
 import { keyOf, workOf } from './plan.ts';
+import { countCalls, sample } from './sampler.ts';
 import { openSide, readSettings, type Side } from './side.ts';
 
 const tickMs = 20;
@@ -18,6 +19,7 @@ const settings = readSettings();
 const { load, seed, folder } = settings;
 const note = openLog<ProducerLine>(logPaths(folder).producer);
 const stopping = new AbortController();
+const counts = countCalls(folder);
 
 /** A store that is away when the producer starts is waited for. */
 async function openWhenThere(): Promise<Side> {
@@ -36,23 +38,28 @@ const refusals = new Set(['INVALID', 'LIMITED', 'TOO_LARGE', 'TOO_DEEP', 'IDEMPO
 
 async function call(side: Side, key: string): Promise<boolean> {
   note('attempt', key, {});
+  counts.called += 1;
   try {
     const late = wait(callLimitMs, undefined, { ref: false }).then(() => {
       throw new Error(`no answer in ${callLimitMs} ms`);
     });
     const { id, duplicate } = await Promise.race([side.add(workOf(load, key), load.delayMs), late]);
     note('accepted', key, { job: id, duplicate });
+    counts.accepted += 1;
     return true;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const reason = error instanceof Error ? error.message.slice(0, 200) : String(error);
-    note(refusals.has(code) ? 'refused' : 'unknown', key, { reason: `${code} ${reason}`.trim() });
-    return refusals.has(code);
+    const isRefused = refusals.has(code);
+    if (isRefused) counts.refused += 1;
+    note(isRefused ? 'refused' : 'unknown', key, { reason: `${code} ${reason}`.trim() });
+    return isRefused;
   }
 }
 
 async function produce(side: Side): Promise<void> {
   const startedAt = Date.now();
+  const sampling = sample(side, folder, counts, stopping.signal);
   const calls = new Set<Promise<boolean>>();
   let n = settings.from;
   const last = load.most === undefined ? Number.POSITIVE_INFINITY : settings.from + load.most;
@@ -68,6 +75,8 @@ async function produce(side: Side): Promise<void> {
     await wait(tickMs);
   }
   await Promise.all(calls);
+  // A load with an end goes on being counted until it is told to stop.
+  await sampling;
   process.send?.({ produced: n });
 }
 

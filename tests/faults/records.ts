@@ -2,14 +2,22 @@
 import type { Job, Queue } from 'bullmq';
 import type { FinalRecord } from './checker.ts';
 
-/** The two ends first. */
-const states = ['completed', 'failed', 'active', 'waiting', 'delayed', 'prioritized'] as const;
+const ends = ['completed', 'failed'] as const;
+const open = ['active', 'waiting', 'delayed', 'prioritized'] as const;
+const states = [...ends, ...open];
 
-/** Jobs that have not ended. */
-export async function openJobs(queue: Queue): Promise<number> {
-  const counts = await queue.getJobCounts(...states.slice(2));
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
-}
+export type JobCounts = Readonly<Record<string, number>>;
+
+/** Jobs by state, in one look of the store. */
+export const countJobs = (queue: Queue): Promise<JobCounts> => queue.getJobCounts(...states);
+
+/** Of those, the jobs that have not ended. */
+export const openOf = (counts: JobCounts): number => open.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+
+/** And those that nobody has taken up. */
+export const waitingOf = (counts: JobCounts): number => openOf(counts) - (counts['active'] ?? 0);
+
+export const allOf = (counts: JobCounts): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
 /** Read when the run is over: nothing moves between two of the lists. */
 export async function jobsOf(queue: Queue): Promise<FinalRecord[]> {
@@ -30,6 +38,7 @@ function recordOf(job: Job, id: string, state: string): FinalRecord {
     key: typeof key === 'string' ? key : `no key: ${JSON.stringify(job.data).slice(0, 80)}`,
     state,
     attempts: job.attemptsMade,
+    claims: job.attemptsStarted,
     ...(job.failedReason === undefined ? {} : { reason: job.failedReason.slice(0, 200) }),
   };
 }

@@ -1,6 +1,6 @@
-/** One run in one JSON line and one table row, and whether it is red. */
-import type { FindingKind } from './checker.ts';
-import type { SideResult } from './run-side.ts';
+/** One run as one JSON object, and whether it is red. */
+import { countByKind, type FindingKind } from './checker.ts';
+import type { SideResult } from './judge-run.ts';
 import type { Scenario, Target } from './scenario.ts';
 import type { StoreName } from './servers.ts';
 
@@ -9,12 +9,24 @@ export interface Outcome {
   readonly scenario: Scenario;
   readonly store: StoreName;
   readonly seed: number;
+  /** Jobs a second. */
+  readonly rate: number;
   readonly ours: SideResult;
   readonly stock: SideResult | undefined;
   readonly targets: readonly Target[];
   readonly problems: readonly string[];
   readonly facts: Readonly<Record<string, number>>;
   readonly stockFacts: Readonly<Record<string, number>>;
+  readonly versions: Readonly<Record<string, string>>;
+  /** The whole row, from the first server to the verdict. */
+  readonly durationMs: number;
+}
+
+/** A row that did not run, and may not have to. */
+export interface Skipped {
+  readonly name: string;
+  readonly store: StoreName;
+  readonly skipped: string;
 }
 
 /** What a store that loses acknowledged writes may show: the jobs, and with them what was known about their effects. */
@@ -25,6 +37,10 @@ const storesFault = new Set<FindingKind>([
   'two verdicts',
   'missing effect',
   'stale write',
+  'unexplained start',
+  'conservation',
+  'missing tick',
+  'double tick',
 ]);
 
 /** Times do not count here: they depend on what else the machine does. */
@@ -40,53 +56,78 @@ export function unmetTargets({ targets }: Outcome): string[] {
     .map(({ what, measured, limit, unit }) => `${what}: ${measured} ${unit}, wanted at most ${limit}`);
 }
 
-function figures(side: SideResult) {
-  const { accepted, lost, unexpected, doubleEffects, falseDeadLetters, staleWrites } = side.counts;
-  const { p50, p95, max } = side.recoveryMs;
-  return { accepted, lost, unexpected, doubleEffects, falseDeadLetters, staleWrites, recoveryMs: { p50, p95, max } };
+/** The figures that every row is compared by. */
+export interface Figures {
+  readonly accepted: number;
+  readonly lost: number;
+  readonly unexpected: number;
+  readonly doubleEffects: number;
+  readonly falseDeadLetters: number;
+  readonly staleWrites: number;
+  /** Nulls: nothing had to be recovered. */
+  readonly recoveryMs: { readonly p50: number | null; readonly p95: number | null; readonly max: number | null };
+}
+
+function figures({ counts, recoveryMs }: SideResult): Figures {
+  const { accepted, lost, unexpected, doubleEffects, falseDeadLetters, staleWrites } = counts;
+  const { p50, p95, max, n } = recoveryMs;
+  const times = n === 0 ? { p50: null, p95: null, max: null } : { p50, p95, max };
+  return { accepted, lost, unexpected, doubleEffects, falseDeadLetters, staleWrites, recoveryMs: times };
 }
 
 function details(side: SideResult) {
-  const { findings, counts, recoveryMs: _spread, ...rest } = side;
-  const byKind: Record<string, number> = {};
-  for (const { kind } of findings) byKind[kind] = (byKind[kind] ?? 0) + 1;
-  return { ...counts, ...rest, findings: byKind };
+  const { findings, counts, recoveryMs, records: _records, alertMs = null, ...rest } = side;
+  const startsPerEffect = counts.effects === 0 ? null : Math.round((counts.starts / counts.effects) * 1_000) / 1_000;
+  return {
+    ...counts,
+    ...rest,
+    alertMs,
+    startsPerEffect,
+    recovered: counts.recovered,
+    recoveries: recoveryMs.n,
+    findings: countByKind(findings),
+  };
 }
 
-export function printJson(outcome: Outcome): void {
-  const { name, store, seed, ours, stock, targets, problems, facts, stockFacts } = outcome;
-  const line = {
+type Details = ReturnType<typeof details>;
+
+/** What a file of a folder of results holds. */
+export interface Row extends Figures {
+  readonly scenario: string;
+  readonly title: string;
+  readonly store: StoreName;
+  readonly seed: number;
+  readonly stock: (Figures & { readonly facts: Readonly<Record<string, number>>; readonly details: Details }) | null;
+  readonly red: boolean;
+  readonly needsLedger: boolean;
+  readonly targets: readonly Target[];
+  readonly problems: readonly string[];
+  readonly facts: Readonly<Record<string, number>>;
+  readonly details: Details;
+  readonly rate: number;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly durationMs: number;
+  readonly date: string;
+}
+
+export function rowOf(outcome: Outcome, date: Date): Row {
+  const { name, scenario, store, seed, rate, ours, stock, targets, problems, facts, stockFacts } = outcome;
+  return {
     scenario: name,
+    title: scenario.title,
     store,
     seed,
     ...figures(ours),
     stock: stock === undefined ? null : { ...figures(stock), facts: stockFacts, details: details(stock) },
     red: isRed(outcome),
+    needsLedger: scenario.needsLedger?.includes(store) ?? false,
     targets,
     problems,
     facts,
     details: details(ours),
-    date: new Date().toISOString(),
+    rate,
+    versions: outcome.versions,
+    durationMs: outcome.durationMs,
+    date: date.toISOString(),
   };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
-export const tableHead = [
-  '| scenario | store | side | accepted | lost | unexpected | double effects | false dead letters | stale writes | recovery p50 / p95 / max s | accept gap s | drain s | errors |',
-  '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
-].join('\n');
-
-export function tableRow(outcome: Outcome): string {
-  const row = (side: 'ours' | 'stock', result: SideResult) => {
-    const { accepted, lost, unexpected, doubleEffects, falseDeadLetters, staleWrites } = result.counts;
-    const { p50, p95, max, n } = result.recoveryMs;
-    const s = (ms: number) => (ms / 1_000).toFixed(1);
-    const recovery = n === 0 ? '–' : `${s(p50)} / ${s(p95)} / ${s(max)}`;
-    const drain = result.isDrained ? s(result.drainMs) : `> ${s(result.drainMs)}`;
-    const cells = [accepted, lost, unexpected, doubleEffects, falseDeadLetters, staleWrites, recovery];
-    const mark = side === 'ours' && isRed(outcome) ? ' red' : '';
-    return `| ${outcome.name}${mark} | ${outcome.store} | ${side} | ${cells.join(' | ')} | ${s(result.acceptGapMs)} | ${drain} | ${result.errors} |`;
-  };
-  const stock = outcome.stock === undefined ? [] : [row('stock', outcome.stock)];
-  return [row('ours', outcome.ours), ...stock].join('\n');
 }

@@ -1,7 +1,7 @@
 /** What a file under scenarios/ exports as `scenario`. */
 import type { Arena } from './arena.ts';
-import type { Load } from './plan.ts';
-import type { SideResult } from './run-side.ts';
+import type { SideResult } from './judge-run.ts';
+import type { AnyRate } from './plan.ts';
 import type { StoreName, StoreServer } from './servers.ts';
 
 export interface Target {
@@ -16,7 +16,8 @@ export interface Scenario {
   /** The fault in a few words. */
   readonly title: string;
   readonly stores: readonly StoreName[];
-  readonly load: Load;
+  /** Without a rate: that of the run. */
+  readonly load: AnyRate;
   /** Default 3. */
   readonly workers?: number;
   /** Default 10. */
@@ -25,6 +26,12 @@ export interface Scenario {
   readonly leaseMs?: number;
   /** Default 10,000. */
   readonly shutdownMs?: number;
+  /** True: nobody works until the scenario starts the workers. Not for stores that a worker has to make. */
+  readonly startsIdle?: boolean;
+  /** Mostly waiting: may run beside another such row. */
+  readonly isLight?: boolean;
+  /** Skipped, and said so, for another user. */
+  readonly needsRoot?: boolean;
   /** Stores that may lose acknowledged writes here: figures, never "passed". */
   readonly needsLedger?: readonly StoreName[];
   /** Default: the plain server of the store. */
@@ -35,6 +42,10 @@ export interface Scenario {
   readonly withoutStock?: string;
   /** How long the drain may take, in ms. Default 180,000. */
   readonly drainMs?: number;
+  /** A drain in which nothing changes for so long is given up, in ms. Default 60,000. */
+  readonly stalledMs?: number;
+  /** What a worker of ours has to say in its log, at `warn` or above, after the first fault; how soon is measured. */
+  readonly alert?: RegExp;
   /** Times that are promised. They are reported as met or missed; counts decide about red. */
   readonly targets?: (ours: SideResult, arena: Arena) => readonly Target[];
   /** What must hold beyond the invariants, in sentences about what does not. */

@@ -12,7 +12,8 @@ import { serverUser, spawnAs } from '../../backends/embedded/user.ts';
 import { eventually, freePort, startRedis } from '../support/redis-servers.ts';
 import type { StockAddress } from './types.ts';
 
-export type StoreName = 'redis' | 'postgres' | 'embedded';
+export const storeNames = ['redis', 'postgres', 'embedded'] as const;
+export type StoreName = (typeof storeNames)[number];
 
 export interface StoreServer {
   readonly url: string;
@@ -37,6 +38,23 @@ export function startServer(store: StoreName, folder: string): Promise<StoreServ
       return postgresServer(join(folder, 'postgres'));
     case 'embedded':
       return embeddedServer(join(folder, 'queue'));
+  }
+}
+
+/** Name and version of what serves, for the report. */
+export async function versionOf(store: StoreName, server: StoreServer): Promise<Readonly<Record<string, string>>> {
+  switch (store) {
+    case 'redis':
+      return { Redis: /redis_version:(\S+)/.exec(String(await server.command('INFO', 'server')))?.[1] ?? '?' };
+    case 'postgres': {
+      const [row] = (await server.command('SHOW server_version')) as readonly { readonly server_version: string }[];
+      return { PostgreSQL: row?.server_version ?? '?' };
+    }
+    case 'embedded': {
+      const { bin } = await findBinaries({ user: serverUser() });
+      const { stdout } = await promisify(execFile)(join(bin, 'postgres'), ['--version']);
+      return { 'PostgreSQL (embedded)': stdout.trim().split(' ').at(-1) ?? '?' };
+    }
   }
 }
 

@@ -9,13 +9,17 @@ import { loadRegistry } from '../../jobs/registry.ts';
 import { createClient } from '../../producers/client.ts';
 import { parseEnv } from '../../runtime/env.ts';
 import { createLog } from '../../runtime/log.ts';
-import { createMetrics } from '../../runtime/metrics.ts';
+import { createMetrics, type Metrics } from '../../runtime/metrics.ts';
 import { openObjectStore } from '../../runtime/open-object-store.ts';
 import { workersEnv } from '../../workers/env.ts';
 import { startWorkers } from '../../workers/main.ts';
 import { openStates, type StateLog } from './logs.ts';
-import { jobsOf, openJobs } from './records.ts';
+import { countJobs, jobsOf } from './records.ts';
+
+import { readRuns } from './runs.ts';
+import { releaseOf, tickTypes, withSchedules } from './schedules.ts';
 import type { Side, SideSettings } from './side.ts';
+import { countErrors, type ErrorCount } from './vitals.ts';
 
 export async function openOurs(settings: SideSettings): Promise<Side> {
   const log = createLog({ name: 'faults', pretty: false, destination: process.stderr });
@@ -30,8 +34,8 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         idempotencyKey: work.key,
         ...(delayMs === undefined ? {} : { delayMs }),
       }),
-    pending: () => openJobs(queue()),
-    records: () => jobsOf(queue()),
+    counts: () => countJobs(queue()),
+    records: async () => readRuns(backend.records, type, await jobsOf(queue())),
     async startWorker() {
       const env = parseEnv(workersEnv, {
         LEASE_MS: String(settings.leaseMs),
@@ -40,16 +44,18 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         WORK_DIR: settings.folder,
       });
       const metrics = createMetrics();
+      const errors = countErrors();
+      errors.watch(queue());
       const objects = await openObjectStore(`file:${settings.folder}/objects`, { baseDir: '/' });
       const fleet = await startWorkers({
         registry,
-        backend: watched(backend, openStates(settings.folder)),
+        backend: watched(backend, openStates(settings.folder), errors),
         client,
         objects,
         log,
         metrics,
         env,
-        queues: isScheduled ? [type, 'tick'] : [type],
+        queues: isScheduled ? [type, ...tickTypes] : [type],
         handlerEnv: { ...process.env, FAULTS_SINK: String(settings.sinkPort) },
       });
       let stuck: string | undefined;
@@ -57,9 +63,16 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
         stuck = reason;
       });
       const instance = randomUUID();
-      const schedules = isScheduled
-        ? keepSchedules({ backend, registry, metrics, log, instance, release: '1.0.0' })
-        : undefined;
+      const declare = (round: number) =>
+        keepSchedules({
+          backend,
+          registry: withSchedules(registry, round),
+          metrics,
+          log,
+          instance,
+          release: releaseOf(round),
+        });
+      const schedules = isScheduled ? declare(0) : undefined;
       const keeper = startKeeper({
         records: backend.records,
         instance,
@@ -68,6 +81,12 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
       });
       return {
         live: () => stuck ?? fleet.live(),
+        declare: (round) => declare(round).atBoot,
+        counters: async () => ({
+          errors: errors.count(),
+          completed: await valueOf(metrics.jobsCompleted, type),
+          failed: await valueOf(metrics.jobsFailed, type),
+        }),
         async stop() {
           await fleet.stop(settings.shutdownMs);
           await schedules?.atBoot;
@@ -81,13 +100,19 @@ export async function openOurs(settings: SideSettings): Promise<Side> {
   };
 }
 
-/** Writes down what the store accepted. Only listens: every call goes through unchanged. */
-function watched(backend: Backend, note: StateLog): Backend {
+async function valueOf(counter: Metrics['jobsCompleted'], queue: string): Promise<number> {
+  const { values } = await counter.get();
+  return values.find(({ labels }) => labels.queue === queue)?.value ?? 0;
+}
+
+/** Writes down what the store accepted, and counts every error that is reported. Only listens: every call goes through unchanged. */
+function watched(backend: Backend, note: StateLog, errors: ErrorCount): Backend {
   return {
     ...backend,
     worker(name, processor, tuning) {
       const made = backend.worker(name, processor, tuning);
       noteEnds(made.worker, note);
+      errors.watch(made.worker);
       return made;
     },
   };

@@ -17,11 +17,12 @@ import { Cluster, Redis } from 'ioredis';
 import { Pool } from 'pg';
 import { openStates } from './logs.ts';
 import type { Work } from './plan.ts';
-import { jobsOf, openJobs } from './records.ts';
+import { countJobs, jobsOf } from './records.ts';
 import type { Side, SideSettings } from './side.ts';
 import { noteEnds } from './side-ours.ts';
 import { openSink } from './sink-client.ts';
 import type { StockAddress } from './types.ts';
+import { countErrors, type ErrorCount } from './vitals.ts';
 import { work } from './work.ts';
 
 const name = 'load';
@@ -38,11 +39,12 @@ interface Line {
   close(): Promise<void>;
 }
 
-async function openLine(address: StockAddress): Promise<Line> {
+async function openLine(address: StockAddress, errors: ErrorCount): Promise<Line> {
   switch (address.kind) {
     case 'postgres': {
       const pool = new Pool({ connectionString: address.url, max: 30, options: '-c search_path=bullmq,public' });
       pool.on('error', say);
+      errors.watch(pool);
       pool.setMaxListeners(0);
       await migrate(pool);
       return { connection: pool, factory: postgresFactory, close: () => pool.end() };
@@ -51,12 +53,14 @@ async function openLine(address: StockAddress): Promise<Line> {
       const nodes = address.ports.map((port) => ({ host: '127.0.0.1', port }));
       const cluster = new Cluster(nodes, { redisOptions: { maxRetriesPerRequest: null } });
       cluster.on('error', say);
+      errors.watch(cluster);
       return { connection: cluster, prefix: '{bull}', close: async () => cluster.disconnect() };
     }
     case 'sentinel': {
       const sentinels = address.ports.map((port) => ({ host: '127.0.0.1', port }));
       const client = new Redis({ sentinels, name: address.master, maxRetriesPerRequest: null });
       client.on('error', say);
+      errors.watch(client);
       return { connection: client, close: async () => client.disconnect() };
     }
     case 'redis':
@@ -77,7 +81,8 @@ async function migrate(pool: Pool): Promise<void> {
 }
 
 export async function openStock(settings: SideSettings): Promise<Side> {
-  const line = await openLine(settings.stock);
+  const errors = countErrors();
+  const line = await openLine(settings.stock, errors);
   const shared = { connection: line.connection, ...(line.prefix === undefined ? {} : { prefix: line.prefix }) };
   const options = {
     ...shared,
@@ -85,6 +90,7 @@ export async function openStock(settings: SideSettings): Promise<Side> {
   };
   const queue = line.factory === undefined ? new Queue(name, options) : new Queue(name, options, line.factory);
   queue.on('error', say);
+  errors.watch(queue);
   await queue.waitUntilReady();
   return {
     add: async (job, delayMs) => {
@@ -94,14 +100,17 @@ export async function openStock(settings: SideSettings): Promise<Side> {
       });
       return { id: added.id ?? '', duplicate: false };
     },
-    pending: () => openJobs(queue),
+    counts: () => countJobs(queue),
     records: () => jobsOf(queue),
     async startWorker() {
       const worker = openWorker(settings, shared, line.factory);
+      errors.watch(worker);
       await worker.waitUntilReady();
       return {
         // Its documentation names no sign of a loop that has stopped.
         live: () => undefined,
+        counters: async () => ({ errors: errors.count() }),
+        declare: () => Promise.reject(new Error('its schedulers are not compared')),
         async stop() {
           await worker.close();
           await queue.close();

@@ -1,6 +1,8 @@
 /** What the harness needs of a queue; ours and stock BullMQ each fill it in. */
 
+import type { Vitals } from './logs.ts';
 import type { Load, Work } from './plan.ts';
+import type { JobCounts } from './records.ts';
 import type { FinalRecord, StockAddress } from './types.ts';
 
 export interface SideSettings {
@@ -23,6 +25,10 @@ export interface SideSettings {
 export interface RunningWorker {
   /** Why the platform should restart this process, as its liveness probe is told; undefined when it should not. */
   live(): string | undefined;
+  /** What it has counted so far. */
+  counters(): Promise<Pick<Vitals, 'completed' | 'errors' | 'failed'>>;
+  /** Declares the schedules of that round, as a deploy of a newer release does; resolves when the store has them. */
+  declare(round: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -31,8 +37,8 @@ export interface Side {
   add(work: Work, delayMs?: number): Promise<{ readonly id: string; readonly duplicate: boolean }>;
   /** Claims when it resolves. `stop` waits as long as the settings say and hands back what it can. */
   startWorker(): Promise<RunningWorker>;
-  /** Jobs that have not ended. */
-  pending(): Promise<number>;
+  /** Jobs by state. */
+  counts(): Promise<JobCounts>;
   records(): Promise<FinalRecord[]>;
   close(): Promise<void>;
 }

@@ -1,9 +1,10 @@
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 
 export const scenario: Scenario = {
   title: 'a random worker is killed every 2 s',
   stores: ['redis', 'postgres', 'embedded'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
   inject: (arena) =>
     arena.every(2_000, async () => {
       const victim = arena.pick();

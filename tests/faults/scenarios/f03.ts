@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Arena } from '../arena.ts';
 import { logPaths, type ProducerLine, readLog, type StateLine } from '../logs.ts';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
-
-const rate = 40;
 
 export const scenario: Scenario = {
   title: 'all workers are killed, nobody works for a third of the time, then they come back',
   stores: ['redis', 'postgres', 'embedded'],
-  load: { rate, longEvery: 40 },
+  load: usualLoad,
   async inject(arena) {
     const thirdMs = (arena.seconds * 1_000) / 3;
     await wait(thirdMs);
@@ -17,7 +17,7 @@ export const scenario: Scenario = {
     const startedAt = Date.now();
     await arena.refill();
     await wait(thirdMs);
-    arena.facts.set('fullRateAfterMs', fullRateAfter(arena.folder, startedAt));
+    arena.facts.set('fullRateAfterMs', fullRateAfter(arena, startedAt));
   },
   targets: (_ours, { facts }) => [
     { what: 'full rate after the restart', measured: facts.get('fullRateAfterMs') ?? 0, limit: 10_000, unit: 'ms' },
@@ -25,7 +25,7 @@ export const scenario: Scenario = {
 };
 
 /** The first second after the restart in which as many jobs started as came in. */
-function fullRateAfter(folder: string, from: number): number {
+function fullRateAfter({ folder, load }: Arena, from: number): number {
   const paths = logPaths(folder);
   const perSecond = (lines: readonly { readonly t: number }[]) => {
     const counts = new Map<number, number>();
@@ -39,6 +39,8 @@ function fullRateAfter(folder: string, from: number): number {
   const started = perSecond(readLog<StateLine>(paths.state).filter((line) => line.event === 'started'));
   const accepted = perSecond(readLog<ProducerLine>(paths.producer).filter((line) => line.event === 'accepted'));
   const seconds = [...started.keys()].toSorted((a, b) => a - b);
-  const first = seconds.find((second) => (started.get(second) ?? 0) >= Math.min(rate, accepted.get(second) ?? rate));
+  const first = seconds.find(
+    (second) => (started.get(second) ?? 0) >= Math.min(load.rate, accepted.get(second) ?? load.rate),
+  );
   return first === undefined ? Number.POSITIVE_INFINITY : (first + 1) * 1_000;
 }

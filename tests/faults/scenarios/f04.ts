@@ -1,10 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 
 export const scenario: Scenario = {
   title: 'redis-server is killed three times and comes back after 1 s, append-only file everysec',
   stores: ['redis'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
   async inject(arena) {
     const partMs = (arena.seconds * 1_000) / 4;
     for (let round = 0; round < 3; round += 1) {

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 import { sentinelServer } from '../sets.ts';
 
@@ -6,7 +7,7 @@ export const scenario: Scenario = {
   title: 'Sentinel: the primary is killed, down-after 2 s; it comes back as a replica',
   stores: ['redis'],
   needsLedger: ['redis'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
   server: sentinelServer,
   async inject({ server, note, seconds }) {
     await wait(seconds * 250);

@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   stores: ['redis'],
   needsLedger: ['redis'],
   // A backlog, so that accepted jobs wait on the losing side.
-  load: { rate: 60, ms: [600, 800] },
+  load: { ms: [200, 300] },
   server: splitServer,
   async inject(arena) {
     const proxy = proxyOf(arena.server);

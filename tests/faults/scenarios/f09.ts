@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   title: 'Sentinel: the primary stands still for 9 s (SIGSTOP) and wakes up when another has its place',
   stores: ['redis'],
   needsLedger: ['redis'],
-  load: { rate: 60, ms: [600, 800] },
+  load: { ms: [200, 300] },
   server: sentinelServer,
   async inject({ server, note, seconds }) {
     await wait(seconds * 250);

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 import { clusterServer } from '../sets.ts';
 
@@ -6,7 +7,7 @@ export const scenario: Scenario = {
   title: 'Cluster: the node of the queue’s slot is killed, node-timeout 2 s',
   stores: ['redis'],
   needsLedger: ['redis'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
   server: clusterServer,
   async inject({ server, note, seconds, side }) {
     await wait(seconds * 250);

@@ -3,12 +3,13 @@ import { Client } from 'pg';
 import type { Arena } from '../arena.ts';
 import { pickUpTimes, spread } from '../figures.ts';
 import { logPaths, type ProducerLine, readLog, type StateLine } from '../logs.ts';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 
 export const scenario: Scenario = {
   title: 'PostgreSQL: killed three times; the LISTEN connections terminated; every connection taken for 3 s',
   stores: ['postgres'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
   async inject(arena) {
     const partMs = (arena.seconds * 1_000) / 6;
     for (const act of [kill, terminateListeners, kill, exhaust, kill]) {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Arena } from '../arena.ts';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 import { allPids, commandOf, embeddedPids, parentOf, signal } from '../servers.ts';
 
@@ -9,7 +10,7 @@ const cases = ['postmaster', 'all of PostgreSQL', 'a worker', 'everything'] as c
 export const scenario: Scenario = {
   title: 'embedded store under load: SIGKILL of the postmaster, of all its processes, of a worker, of everything',
   stores: ['embedded'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
   async inject(arena) {
     const until = Date.now() + arena.seconds * 1_000;
     const watch = setInterval(() => count(arena), 200);

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { usualLoad } from '../plan.ts';
 import { proxiedServer, proxyOf } from '../proxied.ts';
 import type { ProxyMode } from '../proxy.ts';
 import type { Scenario } from '../scenario.ts';
@@ -21,8 +22,11 @@ export const scenario: Scenario = {
   title:
     'between fleet and store: packets late by a quarter of the time, reset storms, answers cut in the middle, connections half-open for good',
   stores: ['redis', 'postgres'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
   server: proxiedServer,
+  targets: ({ resumeMs }) => [
+    { what: 'work goes on after a heal, the longest', measured: resumeMs.max, limit: 10_000, unit: 'ms' },
+  ],
   // Who waits on a connection that is dead for good waits for ever.
   drainMs: 90_000,
   async inject(arena) {

@@ -1,11 +1,20 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Arena } from '../arena.ts';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 
 export const scenario: Scenario = {
   title: 'the store stands still for half of the time (SIGSTOP); then every connection is cut',
   stores: ['redis', 'postgres', 'embedded'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
+  targets: ({ resumeMs }) => [
+    {
+      what: 'work goes on after SIGCONT and after the cut, the longest',
+      measured: resumeMs.max,
+      limit: 10_000,
+      unit: 'ms',
+    },
+  ],
   async inject(arena) {
     const { server, note, seconds } = arena;
     await wait(seconds * 200);
@@ -16,6 +25,7 @@ export const scenario: Scenario = {
     note('heal', 'SIGCONT');
     await wait(seconds * 200);
     await cutAll(arena);
+    note('heal', 'may connect again');
     await wait(seconds * 100);
   },
 };

@@ -1,11 +1,13 @@
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 
+/** Of the usual load. */
 const longMs = 3_000;
 
 export const scenario: Scenario = {
   title: 'rolling deploy every 3 s with time to finish',
   stores: ['redis', 'postgres', 'embedded'],
-  load: { rate: 40, longEvery: 40, longMs },
+  load: usualLoad,
   shutdownMs: 25_000,
   inject: (arena) => arena.every(3_000, () => arena.roll(30_000)),
   targets: (_ours, { stops }) => [

@@ -1,3 +1,4 @@
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 
 const graceMs = 1_000;
@@ -5,7 +6,7 @@ const graceMs = 1_000;
 export const scenario: Scenario = {
   title: 'rolling deploy every 2 s: SIGTERM, SIGKILL 1 s later',
   stores: ['redis', 'postgres', 'embedded'],
-  load: { rate: 20, longEvery: 5, longMs: 3_000 },
+  load: usualLoad,
   // Aborted at 400 ms, handed back by 500: the rest is for closing.
   shutdownMs: graceMs / 2,
   inject: (arena) => arena.every(2_000, () => arena.roll(graceMs)),

@@ -4,6 +4,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { usualLoad } from '../plan.ts';
 import type { Scenario } from '../scenario.ts';
 import { postgresServer, redisServer, type StoreName, type StoreServer, startServer } from '../servers.ts';
 
@@ -12,7 +13,9 @@ const run = promisify(execFile);
 export const scenario: Scenario = {
   title: 'the disk of the store is full for a third of the time',
   stores: ['redis', 'postgres', 'embedded'],
-  load: { rate: 40, longEvery: 40 },
+  load: usualLoad,
+  needsRoot: true,
+  alert: /No space left on device|MISCONF|could not (?:extend|write)/i,
   server: onSmallDisk,
   async inject({ server, note, seconds, store, side }) {
     await wait(seconds * 330);

@@ -11,7 +11,7 @@ export default defineJob({
     effect: z.literal('none'),
     pad: z.string(),
   }),
-  result: z.object({ fence: z.number() }),
+  result: z.looseObject({ fence: z.number() }),
   policy: {
     attempts: 2,
     backoff: { baseMs: 100, maxMs: 200 },

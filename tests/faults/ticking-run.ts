@@ -1,0 +1,83 @@
+/** The course of F24: rounds of upserts, a store that comes back, kills, darkness, and what the schedules made of it. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { lateAfterMs } from '../../backends/schedule-record.ts';
+import type { Arena } from './arena.ts';
+import type { Finding } from './checker.ts';
+import { type EffectLine, logPaths, readLog } from './logs.ts';
+import type { Scenario } from './scenario.ts';
+import { ticks, tickTypes } from './schedules.ts';
+import { type Dark, judgeTicks, slotsOf, type TickPlan } from './ticks.ts';
+import { judgeUpserts, upsertRounds } from './upserts.ts';
+
+const missed: Readonly<Record<keyof typeof ticks, TickPlan['missed']>> = {
+  tick: 'all',
+  'tick-once': 'once',
+  'tick-skip': 'skip',
+};
+/** Ticks this close to the end may still be on their way. */
+const tailMs = 12_000;
+/** From the start of processes or of a store until they certainly work again. */
+const settleMs = 20_000;
+const roundsWanted = 50;
+/** Below so many seconds a run is a try: fewer rounds, and no darkness in which ticks become late. */
+const fullSeconds = 20;
+
+export const problemsOf = new WeakMap<Arena, readonly string[]>();
+
+/** `breakStore`: it is away for a moment and comes back. */
+export function tickingScenario(
+  parts: Pick<Scenario, 'needsLedger' | 'server' | 'stores' | 'title'>,
+  breakStore: (arena: Arena) => Promise<void>,
+): Scenario {
+  return {
+    ...parts,
+    load: { rate: 5, isScheduled: true },
+    workers: 4,
+    isLight: true,
+    withoutStock: 'its schedulers promise no run for ticks nobody was there for',
+    async inject(arena) {
+      const isFull = arena.seconds >= fullSeconds;
+      const from = Date.now();
+      const dark: Dark[] = [];
+      const rounds = isFull ? roundsWanted : Math.ceil((roundsWanted * arena.seconds) / fullSeconds);
+      const problems = await upsertRounds(arena, rounds);
+      arena.facts.set('upsertRounds', rounds);
+      arena.facts.set('upsertMs', Date.now() - from);
+      dark.push(await absence(() => breakStore(arena)));
+      await arena.every(2_000, async () => {
+        const victim = arena.pick();
+        if (victim !== undefined) await arena.kill(victim);
+      });
+      dark.push(await absence(() => everybodyGone(arena, isFull ? lateAfterMs + 8_000 : 12_000)));
+      await arena.refill();
+      await wait(tailMs + settleMs);
+      const findings = judgeSchedules(arena, { from: from + 1_000, until: Date.now() - tailMs, dark });
+      const shown = findings.map(({ kind, id, detail }) => `${kind} ${id}: ${detail}`);
+      problemsOf.set(arena, [...problems, ...shown, ...(await judgeUpserts(arena.server.url, rounds))]);
+    },
+    problems: (_ours, arena) => problemsOf.get(arena) ?? ['the schedules were not judged'],
+  };
+}
+
+async function absence(act: () => Promise<void>): Promise<Dark> {
+  const from = Date.now();
+  await act();
+  const back = Date.now();
+  return { from, back, to: back + settleMs };
+}
+
+async function everybodyGone(arena: Arena, forMs: number): Promise<void> {
+  arena.supervise(false);
+  await Promise.all(arena.workers.slice().map((worker) => arena.kill(worker)));
+  await wait(forMs);
+}
+
+function judgeSchedules(arena: Arena, span: Pick<TickPlan, 'dark' | 'from' | 'until'>): Finding[] {
+  const effects = readLog<EffectLine>(logPaths(arena.folder).effects);
+  return tickTypes.flatMap((type) => {
+    const plan = { ...span, type, missed: missed[type], everyMs: ticks[type], lateAfterMs };
+    const { counts, findings } = judgeTicks(plan, slotsOf(effects, type));
+    for (const [what, count] of Object.entries(counts)) arena.facts.set(`${type} ${what}`, count);
+    return [...findings];
+  });
+}
