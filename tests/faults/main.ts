@@ -94,6 +94,8 @@ async function main(): Promise<number> {
   return bad > 0 ? 1 : 0;
 }
 
+// Whatever was started ends with this process, by its exit handlers.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(130));
 process.exitCode = await main().catch((error: unknown) => {
   if (!(error instanceof UsageError)) throw error;
   say(error.message);

@@ -19,13 +19,20 @@ export const waitingOf = (counts: JobCounts): number => openOf(counts) - (counts
 
 export const allOf = (counts: JobCounts): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
+/** A store that answers slowly is not asked for thousands at once. */
+const pageSize = 200;
+
 /** Read when the run is over: nothing moves between two of the lists. */
 export async function jobsOf(queue: Queue): Promise<FinalRecord[]> {
   const records = new Map<string, FinalRecord>();
   for (const state of states) {
-    for (const job of await queue.getJobs([state], 0, -1)) {
-      // A list may name a job whose record is gone.
-      if (job?.id !== undefined && !records.has(job.id)) records.set(job.id, recordOf(job, job.id, state));
+    for (let from = 0, read = pageSize; read === pageSize; from += pageSize) {
+      const jobs = await queue.getJobs([state], from, from + pageSize - 1);
+      read = jobs.length;
+      for (const job of jobs) {
+        // A list may name a job whose record is gone.
+        if (job?.id !== undefined && !records.has(job.id)) records.set(job.id, recordOf(job, job.id, state));
+      }
     }
   }
   return [...records.values()];

@@ -4,7 +4,7 @@ import { defineJob, type Job } from '../../jobs/define.ts';
 import type { Registry } from '../../jobs/registry.ts';
 
 /** Job types of the folder that have a schedule; the period of their ticks. */
-export const ticks = { tick: 1_000, 'tick-once': 5_000, 'tick-skip': 5_000 } as const;
+export const ticks = { tick: 2_000, 'tick-once': 5_000, 'tick-skip': 5_000 } as const;
 export type TickType = keyof typeof ticks;
 export const tickTypes = Object.keys(ticks) as readonly TickType[];
 

@@ -94,6 +94,7 @@ export async function postgresServer(dir: string, more = ''): Promise<StoreServe
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   let child: ChildProcess | undefined;
   const hasEnded = (one: ChildProcess) => one.exitCode !== null || one.signalCode !== null;
+  process.on('exit', () => pids().forEach((pid) => signal(pid, 'SIGKILL')));
   const pids = () => (child?.pid === undefined || hasEnded(child) ? [] : [child.pid, ...childrenOf(child.pid)]);
   const server: StoreServer = {
     url,

@@ -14,7 +14,7 @@ const offsets = ['65', '-65'];
 /** A claim that is on its way when the clock is set. */
 const graceMs = 500;
 const alert = /"level":"error".*The clock of this machine is .*not claiming/;
-/** Ticks this close to the end may still be on their way. */
+/** For ticks that are still on their way. */
 const tailMs = 10_000;
 
 export const scenario: Scenario = {
@@ -118,13 +118,14 @@ function countEarly({ folder }: Arena): number {
 }
 
 async function watchTicks(arena: Arena, startedAt: number): Promise<void> {
-  await wait(tailMs / 2);
+  const until = Date.now();
+  await wait(tailMs);
   const plan = {
     type: 'tick',
     missed: 'all',
     everyMs: ticks.tick,
     from: startedAt + 1_000,
-    until: Date.now() - tailMs,
+    until,
     dark: [],
     lateAfterMs: 60_000,
   } as const;
