@@ -51,17 +51,18 @@ describe.each([
 
     test('are what the product stores of jobs that fail', async () => {
       const [id = ''] = made;
-      const [original, copy] = await Promise.all([id, copyId(id, 7)].map((one) => letters.inspect(queue, one)));
-      expect(original?.job.failedReason).toBe('HTTP_503: try 0 again');
-      const { timestamp, finishedOn = 0 } = original?.job ?? { timestamp: 0 };
-      expect(copy?.job.asJSON()).toEqual({
-        ...original?.job.asJSON(),
+      const jobs = stage.backend.queue(queue);
+      const [original, copy] = await Promise.all([id, copyId(id, 7)].map((one) => jobs.getJob(one)));
+      expect(original?.failedReason).toBe('HTTP_503: try 0 again');
+      const { timestamp, finishedOn = 0 } = original ?? { timestamp: 0 };
+      expect(copy?.asJSON()).toEqual({
+        ...original?.asJSON(),
         id: copyId(id, 7),
         failedReason: JSON.stringify('HTTP_503: try 7 again'),
         timestamp: timestamp - 7,
         finishedOn: finishedOn - 7,
       });
-      expect(await stage.backend.queue(queue).getFailedCount()).toBe(count);
+      expect(await jobs.getFailedCount()).toBe(count);
     });
 
     test(

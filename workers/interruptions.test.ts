@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { type InterruptionCause, readRun, runKey } from '../backends/run-record.ts';
 import { giveUp } from '../jobs/errors.ts';
 import load from '../tests/support/fleet-jobs/acting/job.ts';
 import { repeating } from '../tests/support/repeating-records.ts';
 import { parseClaim } from './claim.ts';
-import { createInterruptions, type InterruptionCause, readRun, runKey } from './interruptions.ts';
+import { createInterruptions } from './interruptions.ts';
 import { memoryRecords } from './testing-records.ts';
 
 const stored = { id: 'acting_1', name: 'acting', data: {}, opts: {}, timestamp: 0, attemptsMade: 0 };

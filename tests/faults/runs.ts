@@ -1,6 +1,6 @@
 /** Adds what the run record of each job says: which of its runs ended for no fault of its own. */
 import type { RecordStore } from '../../backends/backend.ts';
-import { readRun, runKey } from '../../workers/interruptions.ts';
+import { readRun, runKey } from '../../backends/run-record.ts';
 import type { FinalRecord } from './checker.ts';
 
 const atOnce = 500;
