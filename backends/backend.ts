@@ -73,6 +73,12 @@ export interface NewJob {
   readonly turn?: Turn;
 }
 
+/** Jobs of one queue. */
+export interface QueueJobs {
+  readonly queue: string;
+  readonly jobs: readonly NewJob[];
+}
+
 /** A job that runs after its children, and they after theirs. */
 export interface NewFlow {
   readonly queue: string;
@@ -171,8 +177,11 @@ export interface Backend {
    * to BullMQ's backend contract: a `Job` object and a second writing of the payload, as in `Queue.add`, would be half of the cost.
    */
   add(queue: string, job: NewJob): Promise<string>;
-  /** Several jobs of one queue in one round trip; answers in order. */
-  addMany(queue: string, jobs: readonly NewJob[]): Promise<string[]>;
+  /**
+   * Stores all of these jobs or none of them, in one round trip, and answers as `add` for each, in order. A Redis Cluster
+   * keeps its queues on different nodes: there it holds for each queue, and what is refused leaves the queues before it stored.
+   */
+  addMany(bulk: readonly QueueJobs[]): Promise<string[][]>;
   /**
    * BullMQ's `Worker` over this store, not yet running (`run()` starts it): stalled count out of reach, lock renewal
    * left to the caller, blocking waits capped, every error listened to.

@@ -23,7 +23,9 @@ import { metricPoints, obeyClock, watchClaims } from './watched.ts';
 
 /** What BullMQ's classes hand down to their store; those of `WorkerOptions` are a worker's. */
 export type StoreSettings = QueueBaseOptions &
-  Partial<Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'maxStalledCount' | 'metrics' | 'name' | 'stalledInterval'>>;
+  Partial<
+    Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'maxStalledCount' | 'metrics' | 'name' | 'stalledInterval'>
+  >;
 
 /** One `IQueueBackend` per BullMQ object. `blocking`: an event reader; `withBlockingConnection`: a worker. */
 export type StoreFactory = (
@@ -124,6 +126,17 @@ function freshJob(queue: Queue, { id, name, json, timestamp, options }: NewJob):
   };
 }
 
+/** A job as an entry of a flow that it has to itself. */
+export const flowEntry = (jobData: JobJson, jobId: string) => ({ jobData, jobId, parentKeyOpts: {} });
+
+/** The ids that `addFlow` answers; throws the first error among them. */
+export function idsOf(answers: Awaited<ReturnType<IQueueBackend['addFlow']>>): string[] {
+  return answers.map(([error, id]) => {
+    if (error !== null) throw error;
+    return String(id);
+  });
+}
+
 /** `close()` ends workers (waiting for their active jobs), event readers, then queues; the store's connections come after. */
 export function createClasses({ factory, removeOnComplete, onError }: StoreParts): Classes {
   // BullMQ's public types name the Redis instance as the default one; no caller of ours reaches through to it.
@@ -166,9 +179,22 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
       const queue = queueOf(name);
       return queue.getBackend().addJob(freshJob(queue, job), job.id);
     },
-    addMany: (name, jobs) => {
-      const queue = queueOf(name);
-      return queue.getBackend().addJobs(jobs.map((job) => ({ job: freshJob(queue, job), jobId: job.id })));
+    async addMany(bulk) {
+      const [first, ...others] = bulk;
+      if (first === undefined) return [];
+      const backend = queueOf(first.queue).getBackend();
+      if (others.length === 0) {
+        const queue = queueOf(first.queue);
+        return [await backend.addJobs(first.jobs.map((job) => ({ job: freshJob(queue, job), jobId: job.id })))];
+      }
+      // BullMQ's own way over several queues in one transaction; that these jobs are nobody's parents makes no difference.
+      const entries = bulk.flatMap(({ queue: name, jobs }) => {
+        const queue = queueOf(name);
+        const { prefix = 'bull' } = queue.opts;
+        return jobs.map((job) => ({ ...flowEntry(freshJob(queue, job), job.id), prefix, queueName: name }));
+      });
+      const ids = idsOf(await backend.addFlow(entries));
+      return bulk.map(({ jobs }) => ids.splice(0, jobs.length));
     },
     worker(name, processor, tuning) {
       const worker = new StoreWorker(name, processor, { connection, ...workerOptions(tuning) }, factoryAsDefault);

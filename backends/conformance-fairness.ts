@@ -129,10 +129,7 @@ function orderTests(stage: Stage, register: Register): void {
   register('runs high before normal before low, and a low one in spite of newer high ones', async () => {
     const name = stage.queueName();
     const add = (ids: readonly string[], level: 'high' | 'low' | 'normal') =>
-      stage.first.addMany(
-        name,
-        ids.map((id) => fair(id, turnOf('acme', level))),
-      );
+      stage.first.addMany([{ queue: name, jobs: ids.map((id) => fair(id, turnOf('acme', level))) }]);
     await add(['low_1', 'low_2'], 'low');
     await add(
       Array.from({ length: 6 }, (_, index) => `normal_${index}`),
@@ -162,10 +159,9 @@ function orderTests(stage: Stage, register: Register): void {
     const started = gate();
     const going = gate();
     const ran: string[] = [];
-    await stage.first.addMany(
-      name,
-      Array.from({ length: 200 }, (_, index) => fair(`flood_${index}`, turnOf('flood'))),
-    );
+    await stage.first.addMany([
+      { queue: name, jobs: Array.from({ length: 200 }, (_, index) => fair(`flood_${index}`, turnOf('flood'))) },
+    ]);
     stage.work(stage.second, name, async (job) => {
       ran.push(job.id ?? '');
       await stage.second.tags.passTag(name, job.priority);
@@ -176,7 +172,9 @@ function orderTests(stage: Stage, register: Register): void {
     });
     await started.opened;
     expect(await stage.first.add(name, fair('acme_1', turnOf('acme')))).toBe('acme_1');
-    await stage.first.addMany(name, [fair('acme_2', turnOf('acme')), fair('flood_200', turnOf('flood'))]);
+    await stage.first.addMany([
+      { queue: name, jobs: [fair('acme_2', turnOf('acme')), fair('flood_200', turnOf('flood'))] },
+    ]);
     going.open();
     await until(() => expect(ran).toHaveLength(203));
     expect(ran.indexOf('acme_1')).toBeLessThan(23);
@@ -188,7 +186,7 @@ function orderTests(stage: Stage, register: Register): void {
     const name = stage.queueName();
     const { turn: _turn, ...plain } = fair('plain_1', turnOf('acme'));
     await stage.first.add(name, plain);
-    await stage.first.addMany(name, [{ ...plain, id: 'plain_2' }]);
+    await stage.first.addMany([{ queue: name, jobs: [{ ...plain, id: 'plain_2' }] }]);
     const stored = await stage.first.queue(name).getJob('plain_1');
     expect(stored?.priority).toBe(0);
     expect(await stage.first.queue(name).getWaitingCount()).toBe(2);

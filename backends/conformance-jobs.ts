@@ -1,5 +1,5 @@
 /** The life of a job on every store: add, order, delay, duplicates, attempts, later, hand-back. */
-import { DelayedError, type Job as StoredJob, WaitingError } from 'bullmq';
+import { DelayedError, type JobsOptions, type Job as StoredJob, WaitingError } from 'bullmq';
 import { expect } from 'vitest';
 import { gate, type Register, type Stage, until } from './conformance-stage.ts';
 
@@ -37,6 +37,38 @@ function addTests(stage: Stage, register: Register): void {
     const ran: unknown[] = [];
     stage.work(stage.second, name, (job) => Promise.resolve(ran.push(job.id)));
     await until(() => expect(ran).toEqual(ids));
+  });
+
+  register('stores a bulk of several queues in order, with delays, priorities, unique keys and known ids', async () => {
+    const [name, other] = [stage.queueName(), stage.queueName()];
+    const job = (id: string, options: JobsOptions = {}) => ({
+      id,
+      name: 'x',
+      json: `{"id":"${id}"}`,
+      timestamp: Date.now(),
+      options: { attempts: 4, ...options },
+    });
+    const unique = { deduplication: { id: 'key' } };
+    const bulk = [
+      {
+        queue: name,
+        jobs: [job('x_1'), job('x_2', { delay: 60_000 }), job('x_3', unique), job('x_4', unique), job('x_5')],
+      },
+      { queue: other, jobs: [job('y_1', { priority: 7 }), job('y_2')] },
+    ];
+    const ids = [
+      ['x_1', 'x_2', 'x_3', 'x_3', 'x_5'],
+      ['y_1', 'y_2'],
+    ];
+    expect(await stage.first.addMany(bulk)).toEqual(ids);
+    expect(await stage.second.addMany(bulk)).toEqual(ids);
+    const [queue, theirs] = [stage.first.queue(name), stage.first.queue(other)];
+    expect((await queue.getJobs(['waiting'], 0, -1, true)).map(({ id }) => id)).toEqual(['x_1', 'x_3', 'x_5']);
+    expect(await queue.getDelayedCount()).toBe(1);
+    expect(await theirs.getJob('y_1')).toMatchObject({ data: { id: 'y_1' }, priority: 7, opts: { attempts: 4 } });
+    const ran: unknown[] = [];
+    stage.work(stage.second, other, ({ id }) => Promise.resolve(ran.push(id)));
+    await until(() => expect(ran).toEqual(['y_2', 'y_1']));
   });
 
   register('runs a delayed job when it is due, not before', async () => {

@@ -111,17 +111,21 @@ function queueTests(stage: Stage, register: Register): void {
 }
 
 function uniqueTests(stage: Stage, register: Register): void {
-  const add = (name: string, ids: readonly string[], more: object = {}) =>
-    stage.first.addMany(
-      name,
-      ids.map((id) => ({
-        id,
-        name: 'x',
-        json: '{}',
-        timestamp: Date.now(),
-        options: { attempts: 1, backoff: { type: 'policy' }, deduplication: { id: 'key' }, ...more },
-      })),
-    );
+  const add = async (name: string, ids: readonly string[], more: object = {}) => {
+    const [added] = await stage.first.addMany([
+      {
+        queue: name,
+        jobs: ids.map((id) => ({
+          id,
+          name: 'x',
+          json: '{}',
+          timestamp: Date.now(),
+          options: { attempts: 1, backoff: { type: 'policy' }, deduplication: { id: 'key' }, ...more },
+        })),
+      },
+    ]);
+    return added ?? [];
+  };
 
   register('answers twins of one bulk with the first of them', async () => {
     const name = stage.queueName();

@@ -39,7 +39,7 @@ export function searchTests(stage: Stage, register: Register): void {
       }),
     );
     for (const one of jobs.slice(0, 12)) await stage.first.add(name, one);
-    await stage.second.addMany(name, jobs.slice(12));
+    await stage.second.addMany([{ queue: name, jobs: jobs.slice(12) }]);
     const all = await allOf(stage, name, {});
     expect(all.complete).toBe(true);
     expect(new Set(all.ids).size).toBe(60);
@@ -58,7 +58,7 @@ export function searchTests(stage: Stage, register: Register): void {
     const name = stage.queueName();
     const cities = ['Zürich', 'Lyon 100%', 'Oslo_A', 'OsloBA'];
     const jobs = cities.map((city, index) => newJob(index * 10, { json: JSON.stringify({ city }) }));
-    await stage.first.addMany(name, jobs);
+    await stage.first.addMany([{ queue: name, jobs: jobs }]);
     const textOf = async (text: string) => (await allOf(stage, name, { text })).ids.toSorted();
     expect(await textOf('zürich')).toEqual(['x_000']);
     expect(await textOf('100%')).toEqual(['x_010']);
@@ -85,7 +85,9 @@ export function searchTests(stage: Stage, register: Register): void {
     const name = stage.queueName();
     const queue = stage.first.queue(name);
     const stays = Array.from({ length: 40 }, (_, index) => newJob(100 + index));
-    await stage.first.addMany(name, [...Array.from({ length: 10 }, (_, index) => newJob(index)), ...stays]);
+    await stage.first.addMany([
+      { queue: name, jobs: [...Array.from({ length: 10 }, (_, index) => newJob(index)), ...stays] },
+    ]);
     let next = 200;
     for (const filter of [{}, { tenant: 'acme' }]) {
       const { ids } = await allOf(stage, name, filter, 7, async () => {
@@ -102,7 +104,7 @@ export function searchTests(stage: Stage, register: Register): void {
     for (const delay of [0, 60_000]) {
       const jobs = Array.from({ length: 9 }, (_, index) => newJob(index, { options: delay === 0 ? {} : { delay } }));
       const ids = jobs.map(({ id }) => id);
-      await stage.first.addMany(name, jobs);
+      await stage.first.addMany([{ queue: name, jobs: jobs }]);
       for (const filter of [{ states: ['waiting', 'delayed'] as const }, { tenant: 'acme' }]) {
         const first = await findJobs(stage.first, name, filter, { limit: 3 });
         const seen = first.jobs.map(({ job }) => job.id ?? '');
@@ -111,10 +113,7 @@ export function searchTests(stage: Stage, register: Register): void {
         const rest = await findJobs(stage.first, name, filter, { limit: 100, cursor: first.cursor ?? '' });
         const others = new Set(rest.jobs.map(({ job }) => job.id));
         expect(others).toEqual(new Set(ids.filter((id) => !seen.includes(id))));
-        await stage.first.addMany(
-          name,
-          jobs.filter(({ id }) => id === last),
-        );
+        await stage.first.addMany([{ queue: name, jobs: jobs.filter(({ id }) => id === last) }]);
       }
       await stage.first.queue(name).obliterate({ force: true });
     }

@@ -5,7 +5,7 @@
  * whatever waits is reached in the end, because tags only grow.
  */
 import type { JobsOptions, Job as StoredJob } from 'bullmq';
-import type { Backend, NewJob } from './backend.ts';
+import type { Backend, NewJob, QueueJobs } from './backend.ts';
 import { jobsOf, withJobs } from './flows.ts';
 import { gather } from './gather.ts';
 import { readTenant } from './tenants.ts';
@@ -42,17 +42,20 @@ export function addInTurn(stock: Pick<Backend, 'add' | 'addMany'>, tags: TagStor
       job.turn === undefined
         ? stock.add(queue, job)
         : nextTag(queue, job.turn).then((tag) => stock.add(queue, tagged(job, tag))),
-    async addMany(queue, jobs) {
-      const turns = jobs.flatMap(({ turn }) => turn ?? []);
-      if (turns.length === 0) return stock.addMany(queue, jobs);
-      const given = await tags.nextTags(queue, turns);
-      let place = 0;
-      return stock.addMany(
-        queue,
-        jobs.map((job) => (job.turn === undefined ? job : tagged(job, given[place++]))),
-      );
+    async addMany(bulk) {
+      const inTurn: QueueJobs[] = [];
+      for (const { queue, jobs } of bulk) inTurn.push({ queue, jobs: await taggedAll(queue, jobs, tags) });
+      return stock.addMany(inTurn);
     },
   };
+}
+
+async function taggedAll(queue: string, jobs: readonly NewJob[], tags: TagStore): Promise<readonly NewJob[]> {
+  const turns = jobs.flatMap(({ turn }) => turn ?? []);
+  if (turns.length === 0) return jobs;
+  const given = await tags.nextTags(queue, turns);
+  let place = 0;
+  return jobs.map((job) => (job.turn === undefined ? job : tagged(job, given[place++])));
 }
 
 /** The same for the jobs of a flow: each takes its turn now, a parent too, so that it is early when its children are done. */

@@ -19,16 +19,18 @@ afterAll(async () => {
 const until = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
 
 async function add(queue: string, count: number): Promise<void> {
-  await backend.addMany(
-    queue,
-    Array.from({ length: count }, (_, index) => ({
-      id: `${queue}_${index}`,
-      name: queue,
-      json: '{}',
-      timestamp: Date.now(),
-      options: {},
-    })),
-  );
+  await backend.addMany([
+    {
+      queue,
+      jobs: Array.from({ length: count }, (_, index) => ({
+        id: `${queue}_${index}`,
+        name: queue,
+        json: '{}',
+        timestamp: Date.now(),
+        options: {},
+      })),
+    },
+  ]);
 }
 
 function work(queue: string, concurrency: number, processor: (job: StoredJob) => Promise<unknown>) {

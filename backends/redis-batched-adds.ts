@@ -64,34 +64,17 @@ export function batchRedisAdds(backend: RedisQueueBackend, line: ScriptLine): vo
   const add = gather<Add, string>({ most, mostWeight: mostBytes, weigh, lanes: 2, send });
   backend.addJob = (job, jobId, parent) =>
     canShare(job, jobId) && parent === undefined ? add({ job, jobId }) : addOne(job, jobId, parent);
-  // A bulk of one caller shares with nobody: as long as it fits into one call it is stored whole or not at all.
-  backend.addJobs = async (entries) => {
-    if (!entries.every(({ job, jobId, parentKeyOpts }) => canShare(job, jobId) && parentKeyOpts === undefined))
-      return addAll(entries);
-    const answers = await Promise.all(Array.from(slices(entries), send));
-    return answers.flat();
-  };
+  // A bulk of one caller shares with nobody, and is one call however large it is: stored whole or not at all.
+  backend.addJobs = (entries) =>
+    entries.every(({ job, jobId, parentKeyOpts }) => canShare(job, jobId) && parentKeyOpts === undefined)
+      ? send(entries)
+      : addAll(entries);
 }
 
 const weigh = ({ job }: Add): number => job.data.length;
 
 function canShare(job: JobJson, jobId: string | undefined): boolean {
   return jobId !== undefined && jobId !== '' && job.opts.telemetry === undefined && isPlain(job);
-}
-
-function* slices(entries: readonly Add[]): Generator<Add[]> {
-  let slice: Add[] = [];
-  let bytes = 0;
-  for (const entry of entries) {
-    if (slice.length === most || (slice.length > 0 && bytes + weigh(entry) > mostBytes)) {
-      yield slice;
-      slice = [];
-      bytes = 0;
-    }
-    slice.push(entry);
-    bytes += weigh(entry);
-  }
-  if (slice.length > 0) yield slice;
 }
 
 const shortNames: Readonly<Record<string, string | undefined>> = optsEncodeMap;

@@ -14,6 +14,7 @@ import { explainRedis } from './redis-explain.ts';
 import { judgeRedis, viewRedis } from './redis-findings.ts';
 import { closeLimitMs, hangUp, openLines, orAfter } from './redis-lines.ts';
 import { parseRedisUrl } from './redis-url.ts';
+import { addWhole } from './redis-whole-bulks.ts';
 import { redisRewrite } from './rewrite-redis.ts';
 import { redisScanner } from './search-redis.ts';
 import { indexFlows, indexTenants, tenantSweep } from './tenant-index.ts';
@@ -38,10 +39,12 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     const line = blocks ? lines.patient() : client;
     const own: QueueOptions = { ...settings, prefix: queuePrefix(form, name), connection: line };
     const backend = createRedisBackend(name, own, wants);
+    if (!blocks) addWhole(backend, queuePrefix(form, name), name);
     if (options.batching ?? true) batchRedis(backend, line, settings, wants);
     return backend;
   };
-  const classes = createClasses({ factory, removeOnComplete, onError });
+  const made = createClasses({ factory, removeOnComplete, onError });
+  const classes = form === 'cluster' ? { ...made, addMany: queueByQueue(made) } : made;
   const control = redisControl(client, address.db, lines.open, onError);
   const tags = redisTags(client, (queue, part) => `${queuePrefix(form, queue)}:${queue}:${part}`);
   let closing: Promise<void> | undefined;
@@ -95,6 +98,14 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
 async function askTime(client: RedisClient): Promise<number> {
   const [seconds, micros] = await client.time();
   return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+}
+
+function queueByQueue({ addMany }: Pick<Backend, 'addMany'>): Backend['addMany'] {
+  return async (bulk) => {
+    const ids: string[][] = [];
+    for (const group of bulk) ids.push(...(await addMany([group])));
+    return ids;
+  };
 }
 
 function refuseFlows(): never {

@@ -16,7 +16,7 @@ test.skipIf(url === undefined)(
       const facts = { jobfleet: { tenant: 'acme', v: 1 } };
       const options = { attempts: 1, ...facts };
       const job = (id: string, timestamp: number) => ({ id, name: queue, json: '{}', timestamp, options });
-      await backend.addMany(queue, [job('x_1', old), job('x_2', old), job('x_3', Date.now())]);
+      await backend.addMany([{ queue, jobs: [job('x_1', old), job('x_2', old), job('x_3', Date.now())] }]);
       await backend.queue(queue).remove('x_1');
       await backend.queue(queue).remove('x_3');
       const sweep = backend.chores.find(({ name }) => name === 'entries of tenants');

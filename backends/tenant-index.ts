@@ -11,25 +11,37 @@ export const tenantKey = (queue: string, tenant: string): string => `jobfleet:{$
 /** Every pair of queue and tenant that has such a set. */
 const pairsKey = 'jobfleet:tenants';
 
-/** Jobs with a tenant are noted while they are added. */
+/**
+ * Jobs with a tenant are noted while they are added: before, on the same connection, because a Redis that has no room for
+ * the note must not have stored the job.
+ */
 export function indexTenants(stock: Pick<Backend, 'add' | 'addMany'>, client: RedisClient): typeof stock {
   return {
     add(queue, job) {
       const tenant = tenantOf({ opts: job.options });
       if (tenant === '-') return stock.add(queue, job);
-      return Promise.all([stock.add(queue, job), note(client, queue, tenant, [job])]).then(([id]) => id);
+      return Promise.all([note(client, queue, tenant, [job]), stock.add(queue, job)]).then(([, id]) => id);
     },
-    async addMany(queue, jobs) {
-      const byTenant = new Map<string, NewJob[]>();
-      for (const job of jobs) {
-        const tenant = tenantOf({ opts: job.options });
-        if (tenant !== '-') byTenant.set(tenant, [...(byTenant.get(tenant) ?? []), job]);
-      }
-      const notes = Array.from(byTenant, ([tenant, theirs]) => note(client, queue, tenant, theirs));
-      const [ids] = await Promise.all([stock.addMany(queue, jobs), ...notes]);
-      return ids;
+    async addMany(bulk) {
+      const notes = bulk.flatMap(({ queue, jobs }) =>
+        Array.from(byTenant(jobs), ([tenant, theirs]) => note(client, queue, tenant, theirs)),
+      );
+      await Promise.all(notes);
+      return stock.addMany(bulk);
     },
   };
+}
+
+function byTenant(jobs: readonly NewJob[]): Map<string, NewJob[]> {
+  const groups = new Map<string, NewJob[]>();
+  for (const job of jobs) {
+    const tenant = tenantOf({ opts: job.options });
+    if (tenant === '-') continue;
+    const group = groups.get(tenant);
+    if (group === undefined) groups.set(tenant, [job]);
+    else group.push(job);
+  }
+  return groups;
 }
 
 /** Those of a flow have one tenant. */
@@ -38,7 +50,7 @@ export function indexFlows(stock: Pick<Backend, 'addFlow'>, client: RedisClient)
     async addFlow(flow) {
       const tenant = tenantOf({ opts: flow.job.options });
       const notes = tenant === '-' ? [] : jobsOf(flow).map(({ queue, job }) => note(client, queue, tenant, [job]));
-      await Promise.all([stock.addFlow(flow), ...notes]);
+      await Promise.all([...notes, stock.addFlow(flow)]);
     },
   };
 }

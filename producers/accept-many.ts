@@ -1,19 +1,22 @@
 /**
- * Several jobs in one call: all of them pass every check and limit before the first is stored, and each gets its answer,
- * in order. One round trip per queue, beside those for idempotency keys.
+ * Several jobs in one call: all of them pass every check and limit before they are stored, all together, and each gets its
+ * answer, in order. One round trip, beside those for idempotency keys, turns and tenants.
  */
 
-import type { NewJob } from '../backends/backend.ts';
+import type { NewJob, QueueJobs } from '../backends/backend.ts';
 import type { Enqueued } from '../jobs/define.ts';
 import { type AcceptParts, answer, counted, type Prepared, weightOf, withId } from './accept.ts';
 import { LimitedError } from './errors.ts';
 import { type ClaimedKey, claimKey } from './idempotency.ts';
 import { newJob } from './new-job.ts';
-import { addManyLarge, isLarge } from './offload.ts';
+import { addManyLarge } from './offload.ts';
 
 const keysAtOnce = 20;
 
-/** Throws `LimitedError` or `IDEMPOTENCY_MISMATCH`, then nothing was stored. */
+/**
+ * Throws `LimitedError` or `IDEMPOTENCY_MISMATCH`, then nothing was stored; a Redis Cluster that runs full in between keeps
+ * the queues before. After any other error of the store all or none of them are.
+ */
 export async function acceptMany(
   prepared: readonly Prepared[],
   routeOf: (prepared: Prepared) => string,
@@ -34,7 +37,7 @@ export async function acceptMany(
       claimed?.isStored === true ? [[place, answer(one, claimed.id, true)]] : [],
     ),
   );
-  for (const group of byQueue(fresh)) await storeGroup(group, answers, parts);
+  await store(byQueue(fresh), answers, parts);
   return prepared.flatMap((_, place) => answers.get(place) ?? []);
 }
 
@@ -84,7 +87,7 @@ async function forgetAll(keys: ReadonlyMap<number, ClaimedKey>): Promise<void> {
   for (const key of keys.values()) if (key.isNew) await key.forget();
 }
 
-function byQueue(entries: readonly Entry[]): Iterable<readonly Entry[]> {
+function byQueue(entries: readonly Entry[]): Map<string, readonly Entry[]> {
   const groups = new Map<string, Entry[]>();
   for (const entry of entries) {
     const name = entry.prepared.job.name;
@@ -92,24 +95,35 @@ function byQueue(entries: readonly Entry[]): Iterable<readonly Entry[]> {
     if (group === undefined) groups.set(name, [entry]);
     else group.push(entry);
   }
-  return groups.values();
+  return groups;
 }
 
-async function storeGroup(group: readonly Entry[], answers: Map<number, Enqueued>, parts: AcceptParts): Promise<void> {
-  const queue = group[0]?.prepared.job.name ?? '';
+/** All of them in one call to the store, so that it takes all or none. */
+async function store(
+  groups: ReadonlyMap<string, readonly Entry[]>,
+  answers: Map<number, Enqueued>,
+  parts: AcceptParts,
+): Promise<void> {
+  const bulk: QueueJobs[] = [];
+  for (const [queue, group] of groups) bulk.push({ queue, jobs: await newJobs(group, parts) });
+  const stored = await addManyLarge(bulk, parts);
+  const confirming: Promise<void>[] = [];
+  for (const [at, group] of [...groups.values()].entries())
+    for (const [index, { prepared, place, claimed }] of group.entries()) {
+      const asked = claimed?.id ?? prepared.id;
+      const id = stored[at]?.[index] ?? asked;
+      answers.set(place, counted(prepared, id, id !== asked || claimed?.isNew === false, parts));
+      if (claimed !== undefined) confirming.push(claimed.confirm(id));
+      if (confirming.length === keysAtOnce) await Promise.all(confirming.splice(0));
+    }
+  await Promise.all(confirming);
+}
+
+async function newJobs(group: readonly Entry[], parts: AcceptParts): Promise<NewJob[]> {
   const jobs: NewJob[] = [];
   for (const { prepared, claimed } of group) {
     const weight = weightOf(prepared, parts);
     jobs.push(newJob(withId(prepared, claimed?.id ?? prepared.id), typeof weight === 'number' ? weight : await weight));
   }
-  const stored = await (jobs.some(isLarge) ? addManyLarge(queue, jobs, parts) : parts.backend.addMany(queue, jobs));
-  const confirming: Promise<void>[] = [];
-  for (const [index, { prepared, place, claimed }] of group.entries()) {
-    const asked = claimed?.id ?? prepared.id;
-    const id = stored[index] ?? asked;
-    answers.set(place, counted(prepared, id, id !== asked || claimed?.isNew === false, parts));
-    if (claimed !== undefined) confirming.push(claimed.confirm(id));
-    if (confirming.length === keysAtOnce) await Promise.all(confirming.splice(0));
-  }
-  await Promise.all(confirming);
+  return jobs;
 }

@@ -1,4 +1,5 @@
 /** `POST /v1/jobs/batch`, and what HTTP says of rates and of queues that are too full. */
+import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineJob, type Job } from '../jobs/define.ts';
@@ -48,6 +49,24 @@ const counts = async (): Promise<number> => {
 };
 
 describe('POST /v1/jobs/batch', () => {
+  test('stores nothing at all when one of its queues cannot be written', async () => {
+    const pool = new Pool({ connectionString: api.backend.leaseConnection.url, max: 1 });
+    await pool.query(`
+      CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room for %', NEW.id; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON bullmq.job FOR EACH ROW WHEN (NEW.queue = 'letter') EXECUTE FUNCTION public.refuse()`);
+    const before = await counts();
+    const items = [
+      { type: 'note', payload: { n: 901 } },
+      { type: 'letter', payload: { n: 902 } },
+    ];
+    expect((await batch(items, { 'idempotency-key': 'whole' })).status).toBe(500);
+    expect(await counts()).toBe(before);
+    await pool.query('DROP TRIGGER refuse ON bullmq.job; DROP FUNCTION public.refuse()');
+    await pool.end();
+    expect((await batch(items, { 'idempotency-key': 'whole' })).status).toBe(202);
+    expect(await counts()).toBe(before + 2);
+  });
+
   test('stores jobs of several types and answers each, in order', async () => {
     const answer = await batch([
       { type: 'memo', payload: { n: 1 } },

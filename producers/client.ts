@@ -74,11 +74,11 @@ export interface Client {
    * request), or `LimitedError` (`LIMITED`, with `retryAfterMs`) when a rate is used up or the store is too full.
    */
   readonly enqueue: <J extends Job>(job: J, payload: Input<J>, options?: EnqueueOptions) => Promise<Enqueued>;
-  /** At most 1,000 of one type. One item that is invalid or too much = nothing stored; errors name `items.<index>`. Answers in order. */
+  /** At most 1,000 of one type: all of them are stored, or none. Errors name `items.<index>`. Answers in order. */
   readonly enqueueMany: <J extends Job>(job: J, items: readonly Item<J>[]) => Promise<Enqueued[]>;
   /** As `enqueue` for a type known only by its name or alias, with a payload nobody checked. */
   readonly enqueueNamed: (type: string, payload: unknown, options?: EnqueueOptions & Entrance) => Promise<Enqueued>;
-  /** As `enqueueMany` for items of any types, each known only by its name or alias. */
+  /** As `enqueueMany` for items of any types, each known only by its name or alias. On a Redis Cluster it is all or none of each type. */
   readonly enqueueBatch: (items: readonly NamedItem[], entrance?: Entrance) => Promise<Enqueued[]>;
   /**
    * Stores a parent that runs after its children, and them, all or nothing: at most 1,000 jobs, 8 levels, one tenant. A

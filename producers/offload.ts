@@ -1,5 +1,5 @@
 /** Adds jobs whose payload is too large to travel with them: the payload goes to the object store first. */
-import type { Backend, NewJob } from '../backends/backend.ts';
+import type { Backend, NewJob, QueueJobs } from '../backends/backend.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { hasPayload, inlineLimitBytes, storePayload } from '../runtime/payload-objects.ts';
 
@@ -22,17 +22,25 @@ export async function addLarge(queue: string, job: NewJob, parts: OffloadParts):
 
 const atOnce = 4;
 
-/** As `backend.addMany` for jobs of which some are large. */
-export async function addManyLarge(queue: string, jobs: readonly NewJob[], parts: OffloadParts): Promise<string[]> {
+/** As `backend.addMany` for jobs of which some may be large. */
+export async function addManyLarge(bulk: readonly QueueJobs[], parts: OffloadParts): Promise<string[][]> {
+  if (!bulk.some(({ jobs }) => jobs.some(isLarge))) return parts.backend.addMany(bulk);
+  const light: QueueJobs[] = [];
+  for (const { queue, jobs } of bulk) light.push({ queue, jobs: await offloadAll(queue, jobs, parts) });
+  const stored = await parts.backend.addMany(light);
+  for (const [place, { queue, jobs }] of bulk.entries())
+    for (const [index, job] of jobs.entries())
+      if (isLarge(job) && stored[place]?.[index] === job.id) await keepAfterAll(queue, job, parts);
+  return stored;
+}
+
+async function offloadAll(queue: string, jobs: readonly NewJob[], parts: OffloadParts): Promise<NewJob[]> {
   const light: NewJob[] = [];
   for (let from = 0; from < jobs.length; from += atOnce) {
     const group = jobs.slice(from, from + atOnce);
     light.push(...(await Promise.all(group.map((job) => offload(queue, job, parts)))));
   }
-  const stored = await parts.backend.addMany(queue, light);
-  for (const [index, job] of jobs.entries())
-    if (isLarge(job) && stored[index] === job.id) await keepAfterAll(queue, job, parts);
-  return stored;
+  return light;
 }
 
 /** As it travels: with a pointer instead of a large payload. */

@@ -92,7 +92,8 @@ function batchRoute({ client, keyRates, requireIdempotencyKey }: EnqueueRoutePar
     method: 'POST',
     path: '/v1/jobs/batch',
     operationId: 'enqueueBatch',
-    summary: 'Accept up to 1,000 jobs, of any types: all of them, or none when one is invalid or too much.',
+    summary:
+      'Accept up to 1,000 jobs, of any types: all of them, or none when one is invalid or too much (on a Redis Cluster that runs full meanwhile: of each type).',
     tag: 'jobs',
     scope: 'jobs',
     bodyLimits: batchBody,

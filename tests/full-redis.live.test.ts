@@ -105,3 +105,22 @@ test('what waits in a Redis that is full to the brim runs and ends, with at most
   expect(await queue.getFailedCount()).toBe(0);
   await expect(stage.client().enqueue(job, {})).rejects.toMatchObject({ code: 'LIMITED', status: 503 });
 }, 180_000);
+
+test.each([
+  ['of one type', {}, 1],
+  ['of two types', {}, 2],
+  ['of a type that is shared fairly', { order: 'fair' }, 1],
+] as const)('a bulk %s that does not fit is refused whole', async (_what, policy, types) => {
+  const { stage, raw } = await openFullStage();
+  const jobs = Array.from({ length: types }, () => stage.type(policy));
+  const bulk = Array.from({ length: 600 }, (_, n) => ({
+    type: jobs[n % types]?.name ?? '',
+    payload: { n, key: 'x'.repeat(10_000) },
+    options: { tenant: 'acme' },
+  }));
+  // Below the 80 % from which on the client refuses by itself; a bulk has 6 MB.
+  for (let n = 0; ((await stage.backend.fullness()) ?? 1) < 0.78; n += 1)
+    await raw.set(`filler:${n}`, 'y'.repeat(50_000));
+  await expect(stage.client().enqueueBatch(bulk)).rejects.toMatchObject({ code: 'LIMITED', status: 503 });
+  for (const { name } of jobs) expect(await stage.backend.queue(name).getJobCountByTypes()).toBe(0);
+});
