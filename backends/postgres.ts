@@ -11,15 +11,16 @@ import { postgresTags } from './fairness-postgres.ts';
 import { postgresLimiters } from './limiter.ts';
 import { batchPostgresAdds } from './postgres-batched-adds.ts';
 import { batchPostgresEnds } from './postgres-batched-ends.ts';
+import { explainPostgres } from './postgres-explain.ts';
 import { judgePostgres, viewPostgres } from './postgres-findings.ts';
-import { isLost, openPool } from './postgres-pool.ts';
+import { openPool } from './postgres-pool.ts';
 import { migrate } from './postgres-schema.ts';
 import { postgresSql } from './postgres-sql.ts';
 import { sweepByStore } from './postgres-sweep.ts';
 import { postgresRecords, sweepRecords } from './records-postgres.ts';
 import { postgresRewrite } from './rewrite-postgres.ts';
 import { postgresScanner } from './search-postgres.ts';
-import { BackendError, errorCode, errorText, reportOnce, shownUrl } from './unreachable.ts';
+import { reportOnce, shownUrl } from './unreachable.ts';
 import { claimInTurn, gatherMetrics } from './watched.ts';
 
 export { migrate } from './postgres-schema.ts';
@@ -78,7 +79,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
       try {
         await pool.query('SELECT 1');
       } catch (error) {
-        throw explain(shown, error);
+        throw explainPostgres(shown, error);
       }
     },
     inspect: async () => judgePostgres(await viewPostgres(pool), pool.options.max),
@@ -98,7 +99,7 @@ async function openMigrated(url: string, options: PostgresOptions, onError: (err
     return pool;
   } catch (error) {
     await pool.end();
-    throw explain(shownAs(url, options), error);
+    throw explainPostgres(shownAs(url, options), error);
   }
 }
 
@@ -142,41 +143,4 @@ function postgresFactory(pool: Pool, { batching, flushes, onError }: FactoryPart
     }
     return backend;
   };
-}
-
-function explain(where: string, error: unknown): BackendError {
-  const cause = { cause: error };
-  switch (errorCode(error)) {
-    case '28000':
-    case '28P01':
-      return new BackendError(
-        'BACKEND_FORBIDDEN',
-        `${where} refuses this user or password; correct them in QUEUE_URL`,
-        cause,
-      );
-    case '25006':
-      return new BackendError(
-        'BACKEND_UNREACHABLE',
-        `${where} is a replica that takes no writes; name its primary in QUEUE_URL`,
-        cause,
-      );
-    case '3D000':
-      return new BackendError(
-        'BACKEND_UNREACHABLE',
-        `${where} has no such database; create it (createdb) or correct QUEUE_URL`,
-        cause,
-      );
-    case '42501':
-      return new BackendError(
-        'BACKEND_FORBIDDEN',
-        `${where} lets this user not create the schemas bullmq and jobfleet; GRANT CREATE ON DATABASE to it, or start once as the owner`,
-        cause,
-      );
-    default:
-      return new BackendError(
-        'BACKEND_UNREACHABLE',
-        `${where} ${isLost(error) ? 'does not answer' : 'cannot be used'} (${errorText(error)}); start it, or correct QUEUE_URL`,
-        cause,
-      );
-  }
 }

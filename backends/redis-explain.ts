@@ -1,4 +1,5 @@
 /** Why a Redis cannot be used, in one sentence with the way out. */
+import { certificateMistakes, type Mistake } from './mistakes.ts';
 import { isAtLeast, type RedisInfo } from './redis-info.ts';
 import { probePort } from './redis-probe.ts';
 import type { RedisAddress } from './redis-url.ts';
@@ -53,13 +54,8 @@ async function tellingCause({ nodes: [first], tls }: RedisAddress, error: unknow
   return seen ?? found;
 }
 
-interface Mistake {
-  readonly when: RegExp;
-  readonly code: BackendError['code'];
-  readonly words: (text: string, address: RedisAddress) => string;
-}
-
-const mistakes: readonly Mistake[] = [
+const mistakes: readonly Mistake<RedisAddress>[] = [
+  ...certificateMistakes,
   {
     when: /NOAUTH|WRONGPASS|invalid password|Authentication required/i,
     code: 'BACKEND_FORBIDDEN',
@@ -104,22 +100,6 @@ const mistakes: readonly Mistake[] = [
     when: /CLUSTERDOWN/,
     code: 'BACKEND_UNREACHABLE',
     words: () => 'is not complete (cluster_state is not ok); bring its nodes up, CLUSTER INFO shows what is missing',
-  },
-  {
-    when: /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|self.signed certificate/i,
-    code: 'BACKEND_UNTRUSTED',
-    words: (text) =>
-      `shows a certificate that is not trusted (${text}); start with NODE_EXTRA_CA_CERTS=<file with its authority>`,
-  },
-  {
-    when: /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/,
-    code: 'BACKEND_UNTRUSTED',
-    words: (text) => `shows a certificate out of its time (${text}); renew it, or set the clock`,
-  },
-  {
-    when: /ALTNAME|does not match certificate/i,
-    code: 'BACKEND_UNTRUSTED',
-    words: (text) => `shows the certificate of another name (${text}); use the name it was made for in QUEUE_URL`,
   },
   {
     when: /WRONG_VERSION_NUMBER|PACKET_LENGTH|wrong version number|before secure TLS|speaks no TLS/i,

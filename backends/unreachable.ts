@@ -1,6 +1,6 @@
 /** What every store says when it cannot be used: one sentence with what was tried, the cause and the way out. */
 
-type BackendErrorCode =
+export type BackendErrorCode =
   | 'BACKEND_FORBIDDEN'
   | 'BACKEND_UNREACHABLE'
   | 'BACKEND_UNSUPPORTED'

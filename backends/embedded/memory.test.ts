@@ -38,7 +38,20 @@ test('every opener has a database of its own, copied from one that was prepared 
   await two.close();
 });
 
-test('a database is dropped under those who are still connected', async () => {
+test('a database waits for those who are about to leave it', async () => {
+  const store = await openMemory({ onError });
+  const client = new Client({ connectionString: store.url });
+  const errors: Error[] = [];
+  client.on('error', (error) => errors.push(error));
+  await client.connect();
+  const leaving = client.query("select pg_sleep(0.3), 'bye' as word").finally(() => client.end());
+  const closing = store.close();
+  expect((await leaving).rows).toMatchObject([{ word: 'bye' }]);
+  await closing;
+  expect(errors).toEqual([]);
+});
+
+test('a database is dropped under those who stay connected', async () => {
   const store = await openMemory({ onError });
   const client = new Client({ connectionString: store.url });
   const ended = new Promise((resolve) => {
