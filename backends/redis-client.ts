@@ -3,6 +3,7 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { explainRedis, judgeServer } from './redis-explain.ts';
 import { readInfo } from './redis-info.ts';
 import type { RedisAddress } from './redis-url.ts';
+import { writeTogether } from './redis-writes.ts';
 import { errorText } from './unreachable.ts';
 import { workWhenFull } from './when-full.ts';
 
@@ -20,6 +21,10 @@ const silenceMs = 15_000;
 
 /** Not yet connected. `isOpen` false: a failed first connection is final, so that a wrong address is said and not retried. */
 export function newClient(address: RedisAddress, patience: Patience, isOpen: () => boolean): RedisClient {
+  return writeTogether(unconnected(address, patience, isOpen));
+}
+
+function unconnected(address: RedisAddress, patience: Patience, isOpen: () => boolean): RedisClient {
   const retry = (longestMs: number) => (times: number) => (isOpen() ? Math.min(times * 100, longestMs) : null);
   const shared = sharedOptions(address, patience);
   switch (address.form) {

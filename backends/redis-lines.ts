@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { listened, newClient, type RedisClient } from './redis-client.ts';
 import type { RedisAddress } from './redis-url.ts';
+import { writeTogether } from './redis-writes.ts';
 
 /** How long a close may wait for a polite end before connections are cut. */
 export const closeLimitMs = 5_000;
@@ -27,7 +28,7 @@ export function openLines(first: RedisClient, address: RedisAddress, onError: (e
     return line;
   };
   const track = <C extends RedisClient>(copy: C): C => {
-    opened.add(listened(copy, onError));
+    opened.add(listened(writeTogether(copy), onError));
     return copy;
   };
   let patient: RedisClient | undefined;

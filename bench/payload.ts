@@ -11,9 +11,17 @@ export interface Payload {
   readonly tenant: string;
   readonly type: string;
   readonly at: string;
-  readonly items: Item[];
+  readonly items: readonly Item[];
   readonly pad: string;
 }
+
+/** Bytes of JSON, and the items of three words each that are in it. */
+const sizes = {
+  '100 B': { bytes: 100, items: 0 },
+  '2K': { bytes: 2_048, items: 37 },
+  '20K': { bytes: 20_480, items: 370 },
+} as const;
+export type Size = keyof typeof sizes;
 
 const words = ['alto', 'bass', 'cord', 'dome', 'echo', 'flux', 'gold', 'hymn'];
 
@@ -21,7 +29,8 @@ function word(seed: number): string {
   return words[seed % words.length] ?? 'alto';
 }
 
-function build(variant: number, sizeBytes: number, items: number): Payload {
+function build(variant: number, size: Size): Payload {
+  const { bytes, items } = sizes[size];
   const bare = {
     id: `job-${String(variant).padStart(4, '0')}`,
     tenant: `t${variant % 50}`,
@@ -34,16 +43,25 @@ function build(variant: number, sizeBytes: number, items: number): Payload {
     })),
     pad: '',
   };
-  const missing = sizeBytes - Buffer.byteLength(JSON.stringify(bare));
-  if (missing < 0) throw new Error(`a payload of ${items} items does not fit ${sizeBytes} bytes`);
+  const missing = bytes - Buffer.byteLength(JSON.stringify(bare));
+  if (missing < 0) throw new Error(`a payload of ${items} items does not fit ${bytes} bytes`);
   return { ...bare, pad: 'x'.repeat(missing) };
 }
 
-/** 2K: exactly 2,048 bytes of JSON with 37 items of three words each. */
-export const payloads2K: readonly Payload[] = Array.from({ length: 64 }, (_, variant) => build(variant, 2_048, 37));
+const variants = (size: Size): Payload[] => Array.from({ length: 64 }, (_, variant) => build(variant, size));
+const prebuilt: Readonly<Record<Size, readonly Payload[]>> = {
+  '100 B': variants('100 B'),
+  '2K': variants('2K'),
+  '20K': variants('20K'),
+};
 
-export function payload2K(index: number): Payload {
-  const payload = payloads2K[index % payloads2K.length];
-  if (payload === undefined) throw new Error('there are no payloads');
+/** A variant; the same index gives the same one. Default: of 2,048 bytes. */
+export function payloadOf(index: number, size: Size = '2K'): Payload {
+  const payload = prebuilt[size][index % 64];
+  if (payload === undefined) throw new Error(`there is no payload ${index}`);
   return payload;
+}
+
+export function payloadsOf(from: number, count: number, size: Size = '2K'): Payload[] {
+  return Array.from({ length: count }, (_, offset) => payloadOf(from + offset, size));
 }

@@ -9,7 +9,7 @@ import fluent from 'fluent-ffmpeg';
 import { type Command, runFfmpeg } from '../jobs/video-transcoding/ffmpeg.ts';
 import { posterCommand } from '../jobs/video-transcoding/poster.ts';
 import { inputLimits, probe, type Source } from '../jobs/video-transcoding/probe.ts';
-import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
+import { atMost, type BenchOptions, type Goal, goal, type Round } from './goal.ts';
 import { grainyClip, type Meter, openMeter, type Used } from './media.ts';
 
 const signal = new AbortController().signal;
@@ -80,8 +80,16 @@ export async function run({ quick }: BenchOptions): Promise<Goal[]> {
       );
     }
     return [
-      goal({ goal: 'M2', name: 'frame from the middle, seconds, against -ss after -i', backend: '-' }, one),
-      goal({ goal: 'M2', name: 'five preview frames, seconds, against fluent-ffmpeg screenshots', backend: '-' }, five),
+      goal(
+        { goal: 'M2', name: 'frame from the middle, seconds, against -ss after -i', backend: '-' },
+        one,
+        atMost(0.1, 0.2),
+      ),
+      goal(
+        { goal: 'M2', name: 'five preview frames, seconds, against fluent-ffmpeg screenshots', backend: '-' },
+        five,
+        atMost(0.2, 0.4),
+      ),
     ];
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,44 +1,134 @@
-/** Process no-op jobs of 2K, 50 at once, against raw BullMQ on the same server with the same options (R1, P1: nothing lost to our layer). */
-import { type BenchOptions, type Goal, goal, type Round } from './goal.ts';
+/**
+ * R1-R3, P1: process 2K jobs that wait, by one worker in this process. The clock runs from the first start of a handler
+ * to the last end; afterwards nothing may wait, run or have failed. Against raw BullMQ with 50 at once, its best, and
+ * the queues of `peers.ts`. `all on`: jobs of 50 tenants on a queue that they share fairly, with `ctx.once` round the
+ * handler; fence and registry are always on.
+ */
+import { atLeast, type BenchOptions, type Goal, goal, type Target } from './goal.ts';
+import fairOnce from './jobs/fair-once/job.ts';
+import { openPeers } from './peers.ts';
+import { against, best, inTurn, type Measured, perJob } from './rounds.ts';
 import { onEachServer, type Server } from './servers.ts';
-import { openOurs, openTheirs, type Side } from './sides.ts';
+import { assertEmpty, drain, fill, type Side } from './side.ts';
+import { openBullmq } from './side-bullmq.ts';
+import { type OursOptions, openOurs } from './side-ours.ts';
 
-interface Measured {
-  readonly perSecond: number;
-  /** CPU of this process and of the server, µs a job. */
-  readonly cpuPerJob: number;
+interface Case {
+  readonly name: string;
+  readonly jobs: number;
+  readonly handlerMs: number;
+  readonly keep?: 'none';
+  /** Our settings; the best of them is the line. */
+  readonly atOnce: readonly number[];
+  readonly against: { readonly goal: string; readonly bullmq: readonly Target[]; readonly peers: readonly Target[] };
+  /** The goal with everything on, where the case asks for it. */
+  readonly allOn?: Target;
 }
 
-async function measure(side: Side, count: number): Promise<Measured> {
+const cases: Readonly<Record<'postgres' | 'redis', readonly Case[]>> = {
+  redis: [
+    {
+      name: 'no-op jobs',
+      jobs: 30_000,
+      handlerMs: 0,
+      atOnce: [50, 100],
+      against: { goal: 'R1', bullmq: [atLeast(1.5, 0.95)], peers: [] },
+      allOn: atLeast(0.9, 0.75),
+    },
+    {
+      name: 'no-op jobs, removed when done',
+      jobs: 10_000,
+      handlerMs: 0,
+      keep: 'none',
+      atOnce: [50, 100, 200],
+      against: { goal: 'R2', bullmq: [atLeast(1.4, 0.95)], peers: [atLeast(1.05)] },
+    },
+    {
+      name: 'jobs of 1 ms, removed when done',
+      jobs: 10_000,
+      handlerMs: 1,
+      keep: 'none',
+      atOnce: [50, 100],
+      against: { goal: 'R3', bullmq: [atLeast(1.5)], peers: [atLeast(1.1)] },
+    },
+  ],
+  postgres: [
+    {
+      name: 'no-op jobs',
+      jobs: 8_000,
+      handlerMs: 0,
+      atOnce: [50, 100],
+      against: { goal: 'P1', bullmq: [atLeast(2.5, 1.5)], peers: [atLeast(1)] },
+      allOn: atLeast(1, 0.8),
+    },
+  ],
+};
+
+async function measure(side: Side, server: Server, jobs: number, handlerMs: number): Promise<Measured> {
   await side.clear();
-  await side.fill(count);
-  const { ms, cpuMicros } = await side.drain(count);
-  await side.assertEmpty();
-  return { perSecond: (count / ms) * 1_000, cpuPerJob: cpuMicros / count };
+  await fill(side, jobs);
+  const { ms, cpuMicros } = await drain(side, jobs, server, handlerMs);
+  await assertEmpty(side);
+  return perJob(jobs, ms, cpuMicros);
 }
 
-async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
-  const count = (server.name === 'redis' ? 30_000 : 8_000) / (quick ? 5 : 1);
-  const ours = await openOurs(server);
-  const theirs = await openTheirs(server);
-  const rounds: Round[] = [];
-  for (const side of [ours, theirs]) await measure(side, count / 4); // warm-up
-  for (let round = 0; round < (quick ? 3 : 5); round += 1) {
-    // Who goes first alternates: a server that grows does not favour one side.
-    const first = await measure(round % 2 === 0 ? ours : theirs, count);
-    const second = await measure(round % 2 === 0 ? theirs : ours, count);
-    const [a, b] = round % 2 === 0 ? [first, second] : [second, first];
-    rounds.push({ ours: a.perSecond, theirs: b.perSecond, oursCpu: a.cpuPerJob, theirsCpu: b.cpuPerJob });
-  }
-  await ours.close();
-  await theirs.close();
-  return [
-    goal(
-      { goal: server.name === 'redis' ? 'R1' : 'P1', name: 'process 2K no-op jobs, c50, jobs/s', backend: server.name },
-      rounds,
+async function openSides(one: Case, server: Server): Promise<Record<string, Side>> {
+  const keep = one.keep === undefined ? {} : { keep: one.keep };
+  const sides: Record<string, Side> = { BullMQ: await openBullmq(server, keep) };
+  const ours = (more: OursOptions): Promise<Side> => openOurs(server, { ...keep, ...more });
+  for (const atOnce of one.atOnce) sides[`c${atOnce}`] = await ours({ atOnce });
+  let next = 0;
+  if (one.allOn !== undefined) sides['all on'] = await ours({ type: fairOnce, tenant: () => `t${(next += 1) % 50}` });
+  // What a peer keeps of a finished job is its own affair: on Redis it is compared where nobody keeps any.
+  if (one.keep === 'none' || server.name !== 'redis')
+    for (const atOnce of one.atOnce.filter((count) => count <= 100))
+      for (const [name, side] of await openPeers(server, atOnce)) sides[`${name} c${atOnce}`] = side;
+  return sides;
+}
+
+async function onCase(one: Case, server: Server, quick: boolean): Promise<Goal[]> {
+  const jobs = one.jobs / (quick ? 5 : 1);
+  const sides = await openSides(one, server);
+  for (const side of Object.values(sides)) await measure(side, server, jobs / 4, one.handlerMs); // warm-up
+  const found = await inTurn(
+    quick ? 3 : 5,
+    Object.fromEntries(
+      Object.entries(sides).map(([name, side]) => [name, () => measure(side, server, jobs, one.handlerMs)]),
     ),
-  ];
+  );
+  for (const side of Object.values(sides)) {
+    await side.clear();
+    await side.close();
+  }
+  const of = (...names: readonly string[]): Measured[] => best(...names.map((name) => found[name] ?? []));
+  const line = (ours: string, mine: Measured[], theirs: string, other: Measured[], targets: readonly Target[]): Goal =>
+    goal(
+      {
+        goal: one.against.goal,
+        name: `process 2K ${one.name}, jobs/s, ${ours} against ${theirs}`,
+        backend: server.name,
+      },
+      against(mine, other),
+      ...targets,
+    );
+  const settings = one.atOnce.map((atOnce) => `c${atOnce}`);
+  const mine = of(...settings);
+  const goals = settings.map((name) => line(name, of(name), 'BullMQ c50', of('BullMQ'), []));
+  goals.push(line('the better setting', mine, 'BullMQ c50', of('BullMQ'), one.against.bullmq));
+  if (one.allOn !== undefined)
+    goals.push(line('fence, once, registry and tenants', of('all on'), 'BullMQ c50', of('BullMQ'), [one.allOn]));
+  const peers = new Set(Object.keys(sides).flatMap((name) => /^(.+) c\d+$/.exec(name)?.[1] ?? []));
+  for (const peer of peers) {
+    const theirs = of(...Object.keys(sides).filter((name) => name.startsWith(`${peer} c`)));
+    goals.push(line('the better setting', mine, `${peer} at its better`, theirs, one.against.peers));
+  }
+  return goals;
 }
 
 export const run = ({ quick, backend }: BenchOptions): Promise<Goal[]> =>
-  onEachServer(backend, (server) => onServer(server, quick));
+  onEachServer(backend, async (server) => {
+    const goals: Goal[] = [];
+    for (const one of cases[server.name === 'redis' ? 'redis' : 'postgres'])
+      goals.push(...(await onCase(one, server, quick)));
+    return goals;
+  });

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { openEmbedded } from '../backends/embedded/server.ts';
 import type { Goal } from './goal.ts';
 
@@ -15,6 +16,8 @@ export interface Server {
   readonly url: string;
   /** CPU of the server so far, in microseconds. */
   readonly cpuMicros: () => number;
+  /** Memory that Redis says it uses; NaN elsewhere. */
+  readonly usedBytes: () => Promise<number>;
   readonly close: () => Promise<void>;
 }
 
@@ -61,11 +64,14 @@ export async function startRedis(): Promise<Server> {
   if (stdout === null || pid === undefined)
     throw new Error('redis-server did not start; install it (apt-get install redis-server)');
   for await (const chunk of stdout) if (String(chunk).includes('Ready to accept connections')) break;
+  const client = new Redis(port);
   return {
     name: 'redis',
     url: `redis://127.0.0.1:${port}/0`,
     cpuMicros: () => processMicros(pid),
+    usedBytes: async () => Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1]),
     close: async () => {
+      client.disconnect();
       child.kill('SIGTERM');
       await once(child, 'exit');
       await rm(folder, { recursive: true, force: true });
@@ -84,6 +90,7 @@ export async function startPostgres(): Promise<Server> {
   return {
     name: 'postgres',
     url: server.url,
+    usedBytes: async () => Number.NaN,
     cpuMicros: () => [serverPid, ...childrenOf(serverPid)].reduce((sum, pid) => sum + processMicros(pid), 0),
     close: async () => {
       await server.close();

@@ -3,7 +3,6 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { z } from 'zod';
 import type { Server } from './servers.ts';
-import type { Side } from './sides.ts';
 
 const seen = z.object({ latencies: z.array(z.number()), startedAt: z.array(z.number()), ended: z.number() });
 export type Seen = z.output<typeof seen>;
@@ -18,7 +17,11 @@ export interface WorkerProcess {
 /** Monotonic ms, the same clock in every process of the machine. */
 export const clock = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
-export async function startWorkerProcess(which: Side['name'], server: Server, runMs = 0): Promise<WorkerProcess> {
+export async function startWorkerProcess(
+  which: 'ours' | 'theirs',
+  server: Pick<Server, 'name' | 'url'>,
+  runMs = 0,
+): Promise<WorkerProcess> {
   const program = new URL('processes/worker.js', import.meta.url);
   const child: ChildProcess = fork(program, [which, server.name, server.url, String(runMs)], { execArgv: [] });
   const [first]: unknown[] = await once(child, 'message');

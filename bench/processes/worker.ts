@@ -4,15 +4,15 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { handlerHooks } from '../hooks.ts';
-import { openOurs, openTheirs } from '../sides.ts';
+import { openBullmq } from '../side-bullmq.ts';
+import { openOurs } from '../side-ours.ts';
 
 /** Monotonic ms, the same clock in every process of the machine. */
 const clock = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
 const [which, name = '', url = '', runMs = '0'] = process.argv.slice(2);
 if (name !== 'redis' && name !== 'postgres') throw new Error(`expected redis or postgres, got ${name}`);
-const open = which === 'ours' ? openOurs : openTheirs;
-const side = await open({ name, url, cpuMicros: () => 0, close: () => Promise.resolve() });
+const side = await (which === 'ours' ? openOurs({ url }) : openBullmq({ name, url }));
 
 let latencies: number[] = [];
 let startedAt: number[] = [];

@@ -1,11 +1,5 @@
 import { defineHandler } from '../../../jobs/define.ts';
-import { handlerHooks } from '../../hooks.ts';
-import fairNoop from './job.ts';
+import { handle } from '../../side.ts';
+import job from './job.ts';
 
-export default defineHandler(fairNoop, {
-  run: async (payload) => {
-    handlerHooks.start(payload);
-    handlerHooks.end();
-    return null;
-  },
-});
+export default defineHandler(job, { run: handle });

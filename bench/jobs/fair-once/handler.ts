@@ -1,0 +1,7 @@
+import { defineHandler } from '../../../jobs/define.ts';
+import { handle } from '../../side.ts';
+import job from './job.ts';
+
+export default defineHandler(job, {
+  run: (payload, ctx) => ctx.once('effect', () => handle(payload)).then(() => null),
+});
