@@ -3,9 +3,11 @@
  * what works, what is missing for what, and how to get it. Changes nothing; starts the embedded store only if it runs
  * already or may be started, as every command that uses it does.
  */
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { z } from 'zod';
-import { loadRegistry } from '../jobs/registry.ts';
+import { defaultPolicy } from '../jobs/policy.ts';
+import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import { commonEnv, parseEnv } from '../runtime/env.ts';
 import { createLog } from '../runtime/log.ts';
 import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
@@ -14,6 +16,7 @@ import { secretBoxOf } from '../runtime/secret-box.ts';
 import { findAvailable } from '../workers/availability.ts';
 import { openPool } from '../workers/isolate/pool.ts';
 import { documentsMissing } from '../workers/services/documents.ts';
+import { checkDisk, checkMemory, checkPort, checkProgram } from './doctor-machine.ts';
 import { checkStore } from './doctor-store.ts';
 import type { Finding } from './finding.ts';
 import { CliError, print, table } from './output.ts';
@@ -22,14 +25,15 @@ type Environment = z.output<typeof commonEnv>;
 
 export async function doctor(flags: { readonly json?: boolean }): Promise<void> {
   const env = parseEnv(commonEnv, process.env);
-  const documents = await checkDocuments(env);
+  const [documents, registry] = await Promise.all([checkDocuments(env), loadRegistry()]);
   const findings = [
     checkNode(),
+    ...(await checkMachine(env, registry)),
     ...(await checkStore(env)),
     await checkObjects(env),
     documents,
     await checkIsolation(),
-    ...(await checkJobTypes(env, documents)),
+    ...(await checkJobTypes(env, registry, documents)),
   ];
   print(flags.json === true, { findings }, (it) =>
     table(
@@ -56,8 +60,25 @@ function checkNode(): Finding {
   };
 }
 
-function failed(check: string, error: unknown): Finding {
-  return { check, state: 'unsafe', detail: error instanceof Error ? error.message : String(error) };
+/** What `up`, `api`, `dashboard` and `worker` listen on unless PORT says otherwise. */
+const usualPorts = [3_000, 3_001, 3_002];
+
+async function checkMachine({ DATA_DIR, HOST, PORT }: Environment, registry: Registry): Promise<Finding[]> {
+  const folders = new Set([resolve(DATA_DIR), resolve(process.env['WORK_DIR'] ?? tmpdir())]);
+  const jobs = [...registry.jobs.values()];
+  const memoryMb = Math.max(...jobs.map(({ policy }) => (policy.isolation === 'child' ? policy.child.memoryMb : 0)));
+  return [
+    checkMemory(memoryMb),
+    ...(await Promise.all([
+      ...[...folders].map((folder) => checkDisk(folder, defaultPolicy.child.diskMb)),
+      ...(PORT === undefined ? usualPorts : [PORT]).map((port) => checkPort(HOST, port)),
+      checkProgram('ffmpeg', 'video-transcoding needs it'),
+    ])),
+  ];
+}
+
+function failed(check: string, error: unknown, fix: string): Finding {
+  return { check, state: 'unsafe', detail: error instanceof Error ? error.message : String(error), fix };
 }
 
 async function checkObjects(env: Environment): Promise<Finding> {
@@ -71,9 +92,16 @@ async function checkObjects(env: Environment): Promise<Finding> {
     }
     return { check: 'objects', state: 'ok', detail: url };
   } catch (error) {
-    return failed('objects', error);
+    return failed(
+      'objects',
+      error,
+      'Correct STORAGE_URL; a bucket must exist, with credentials that may read, write and list it, a folder must be writable.',
+    );
   }
 }
+
+const documentsFix =
+  'Correct MONGODB_URL or start that server; without MONGODB_URL the PostgreSQL that keeps the queue keeps documents too.';
 
 /** Asks the server who it is; makes nothing. */
 async function checkDocuments({ MONGODB_URL, QUEUE_URL }: Environment): Promise<Finding> {
@@ -89,9 +117,9 @@ async function checkDocuments({ MONGODB_URL, QUEUE_URL }: Environment): Promise<
     await documents?.close();
     return problem === undefined
       ? { check, state: 'ok', detail: 'kept by MongoDB (MONGODB_URL).' }
-      : { check, state: 'unsafe', detail: problem };
+      : { check, state: 'unsafe', detail: problem, fix: documentsFix };
   } catch (error) {
-    return failed(check, error);
+    return failed(check, error, documentsFix);
   }
 }
 
@@ -120,8 +148,8 @@ async function checkIsolation(): Promise<Finding> {
   };
 }
 
-async function checkJobTypes({ QUEUE_URL }: Environment, documents: Finding): Promise<Finding[]> {
-  const { served, unavailable } = await findAvailable(await loadRegistry(), undefined, process.env, {
+async function checkJobTypes({ QUEUE_URL }: Environment, registry: Registry, documents: Finding): Promise<Finding[]> {
+  const { served, unavailable } = await findAvailable(registry, undefined, process.env, {
     capabilities: { flows: !QUEUE_URL.startsWith('redis+cluster:') },
     documents: async () => (documents.state === 'ok' ? undefined : documents.detail),
     key: secretBoxOf(process.env) !== undefined,

@@ -79,7 +79,8 @@ describe('imports run one way', () => {
   it.each(reserved)('$what stands in $files and nowhere else', async ({ what, files }) => {
     const found: string[] = [];
     for (const layer of Object.keys(below)) {
-      for (const file of await sources(layer)) if (what.test(await readFile(join(root, file), 'utf8'))) found.push(file);
+      for (const file of await sources(layer))
+        if (what.test(await readFile(join(root, file), 'utf8'))) found.push(file);
     }
     expect(found.toSorted()).toEqual(files);
   });
