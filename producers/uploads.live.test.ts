@@ -27,7 +27,7 @@ describe.skipIf(endpoint === undefined)('S3', () => {
     admin.destroy();
   });
 
-  test('an upload goes to the store by a presigned PUT that binds type and size', async () => {
+  test('an upload goes to the store by a presigned PUT that binds type and size, and works once', async () => {
     const answer = await api.call('POST', '/v1/uploads', { filename: 'a.png', contentType: 'image/png', sizeBytes: 5 });
     const { object, upload } = z
       .object({
@@ -39,7 +39,11 @@ describe.skipIf(endpoint === undefined)('S3', () => {
     // fetch sets the length of its body itself and refuses to be told.
     const { 'content-length': _length, ...headers } = upload.headers;
     expect((await fetch(upload.url, { method: 'PUT', body: 'longer', headers })).ok).toBe(false);
+    const { 'if-none-match': _condition, ...unconditional } = headers;
+    expect((await fetch(upload.url, { method: 'PUT', body: '12345', headers: unconditional })).ok).toBe(false);
     expect((await fetch(upload.url, { method: 'PUT', body: '12345', headers })).ok).toBe(true);
+    // A place is filled once: what a job has read does not change under its name.
+    expect((await fetch(upload.url, { method: 'PUT', body: 'other', headers })).status).toBe(412);
     expect(await api.objects.head(object.slice('object:'.length))).toMatchObject({
       sizeBytes: 5,
       contentType: 'image/png',

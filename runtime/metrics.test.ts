@@ -12,7 +12,9 @@ test('every family has one HELP and one TYPE line, and gauges are read at the sc
   const metrics = createMetrics('1.2.3');
   let waiting = 3;
   metrics.watch({
-    queues: async () => [{ queue: 'email-sending', counts: { waiting, failed: 2 }, oldestAgeS: 7, overdue: 4, highestTag: 0 }],
+    queues: async () => [
+      { queue: 'email-sending', counts: { waiting, failed: 2 }, oldestAgeS: 7, overdue: 4, highestTag: 0 },
+    ],
     workers: () => [{ queue: 'email-sending', active: 1, concurrency: 10 }],
     backendUp: async () => true,
   });

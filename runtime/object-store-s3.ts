@@ -195,11 +195,18 @@ export function openS3Store({ bucket, prefix, client: config }: S3Place): Object
         return { method: 'GET', url, headers: {} };
       }
       const { contentType, sizeBytes } = request;
-      const command = new PutObjectCommand({ ...at(request.key), ContentType: contentType, ContentLength: sizeBytes });
-      // Both headers are part of the signature, so a link for a small picture cannot carry a large program.
-      const signableHeaders = new Set(['content-type', 'content-length', 'host']);
+      const command = new PutObjectCommand({
+        ...at(request.key),
+        ContentType: contentType,
+        ContentLength: sizeBytes,
+        IfNoneMatch: '*',
+      });
+      // All headers are part of the signature, so a link for a small picture carries no large program, and no second file
+      // after the first, which may have been read already.
+      const signableHeaders = new Set(['content-type', 'content-length', 'host', 'if-none-match']);
       const url = await getSignedUrl(client, command, { expiresIn, signableHeaders });
-      return { method: 'PUT', url, headers: { 'content-type': contentType, 'content-length': String(sizeBytes) } };
+      const headers = { 'content-type': contentType, 'content-length': String(sizeBytes), 'if-none-match': '*' };
+      return { method: 'PUT', url, headers };
     },
     async ping() {
       try {

@@ -84,13 +84,14 @@ describe.skipIf(endpoint === undefined)('S3', () => {
     await expect.poll(async () => (await send(link)).status, { timeout: 10_000, interval: 500 }).toBe(403);
   });
 
-  test('signs a PUT for one type and one size', async () => {
+  test('signs a PUT for one type, one size and one time', async () => {
     const request = { method: 'PUT', key: 't/-/up', ttlMs: 60_000, contentType: 'image/png', sizeBytes: 5 } as const;
     const link = await store.presign(request);
     expect((await send(link, 'too long for it')).status).toBe(403);
     expect((await send(link, '12345', { 'content-type': 'text/html' })).status).toBe(403);
     expect(await store.head('t/-/up')).toBeUndefined();
     expect((await send(link, '12345')).status).toBe(200);
+    expect((await send(link, 'other')).status).toBe(412);
     expect(await store.head('t/-/up')).toMatchObject({ sizeBytes: 5, contentType: 'image/png' });
   });
 

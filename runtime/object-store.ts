@@ -47,7 +47,10 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ObjectHead>;
   /** Absent is fine. */
   delete(key: string): Promise<void>;
-  /** A signed address straight to the store; undefined where the API has to serve the bytes itself (folder). `ttlMs` at most 7 days. */
+  /**
+   * A signed address straight to the store; undefined where the API has to serve the bytes itself (folder). `ttlMs` at most
+   * 7 days. A PUT works once, for that type and size, with all the headers of the answer.
+   */
   presign(
     request:
       | { readonly method: 'GET'; readonly key: string; readonly ttlMs: number; readonly filename?: string }

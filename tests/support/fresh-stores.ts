@@ -39,7 +39,7 @@ export function storeChoices(owner: Parameters<typeof redisDatabase>[0]): StoreC
 
 const freshName = (): string => `jobfleet_test_${randomBytes(6).toString('hex')}`;
 
-async function freshEmbedded(): Promise<FreshStore> {
+export async function freshEmbedded(): Promise<FreshStore> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-fresh-'));
   return {
     queueUrl: `embedded:${join(folder, 'queue')}`,

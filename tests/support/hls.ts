@@ -1,7 +1,7 @@
 /** Looks at HLS outputs as a player would: copies them to a folder, reads the playlists, decodes every rendition. */
 import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -62,6 +62,23 @@ export async function segmentSeconds(path: string): Promise<number[]> {
   if (!text.includes('#EXT-X-ENDLIST') || seconds.some((one) => Math.round(one) > target))
     throw new Error(`${path} has no end, or a segment over its target of ${target} s`);
   return seconds;
+}
+
+export interface Rates {
+  readonly averageBps: number;
+  /** Of the fastest segment that is not a short rest. */
+  readonly peakBps: number;
+}
+
+/** Bits per second of a local rendition, from the sizes of its files. */
+export async function measuredRates(path: string): Promise<Rates> {
+  const seconds = await segmentSeconds(path);
+  const names = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  const bytes = await Promise.all(names.map(async (name) => (await stat(join(dirname(path), name))).size));
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
+  const longest = Math.max(...seconds);
+  const rates = seconds.flatMap((one, at) => (one >= longest / 2 ? [(8 * (bytes[at] ?? 0)) / one] : []));
+  return { averageBps: (8 * sum(bytes)) / sum(seconds), peakBps: Math.max(...rates) };
 }
 
 /** Times of the key frames of a local playlist or file, in seconds, to the millisecond. */

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import type { Result } from '../../jobs/define.ts';
 import type videoTranscoding from '../../jobs/video-transcoding/job.ts';
 import { pathOf } from './clips.ts';
-import { decode, keyFrameTimes, parseMaster, segmentSeconds, type Variant } from './hls.ts';
+import { decode, keyFrameTimes, measuredRates, parseMaster, type Rates, segmentSeconds, type Variant } from './hls.ts';
 import type { VideoEntry } from './video-corpus.ts';
 
 /** `root` holds a copy of the objects below `t/-/`. Fails where something does not play or is not what the master says. */
@@ -22,6 +22,7 @@ export async function play(
   expect(media).toHaveLength(facts.video !== undefined && facts.audio !== undefined ? 1 : 0);
   const keyFrames: number[][] = [];
   for (const variant of variants) {
+    await expectStatedRates(master, variant, media);
     if (result.kind === 'audio') await playSound(master, variant);
     else keyFrames.push(await playPicture(master, variant, facts));
   }
@@ -32,6 +33,18 @@ export async function play(
   const poster = result.poster === undefined ? 'none' : (await decode(pathOf(root, result.poster), 'v')).codec;
   expect(poster).toBe(result.kind === 'video' ? 'mjpeg' : 'none');
   expect(Math.abs(result.durationSeconds - (facts.duration_s ?? result.durationSeconds))).toBeLessThan(0.1);
+}
+
+/** What the master says of a variant is within a tenth of what its files, and those of its sound, come to. */
+async function expectStatedRates(
+  master: string,
+  { uri, attributes }: Variant,
+  sounds: readonly string[],
+): Promise<void> {
+  const rates = await Promise.all([uri, ...sounds].map((one) => measuredRates(join(dirname(master), one))));
+  const sum = (of: keyof Rates): number => rates.reduce((total, one) => total + one[of], 0);
+  expect(Math.abs(Number(attributes.get('AVERAGE-BANDWIDTH')) / sum('averageBps') - 1)).toBeLessThan(0.1);
+  expect(Math.abs(Number(attributes.get('BANDWIDTH')) / sum('peakBps') - 1)).toBeLessThan(0.1);
 }
 
 /** Sound alone: one variant without a picture. */
