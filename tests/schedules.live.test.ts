@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Backend } from '../backends/backend.ts';
 import { openEmbedded } from '../backends/embedded/server.ts';
@@ -12,9 +11,10 @@ import { pauseKey, readRecord, scheduleKey } from '../backends/schedule-record.t
 import { readSlotId } from '../backends/slot-id.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
+import { program } from './support/compiled.ts';
 import { onRedisForms } from './support/redis-forms.ts';
 
-const script = fileURLToPath(new URL('./support/schedule-process.ts', import.meta.url));
+const script = program('tests/support/schedule-process.ts');
 const type = 'ticking';
 const waitMs = 60_000;
 const closers: (() => Promise<unknown>)[] = [];
@@ -71,7 +71,7 @@ async function startInstances({ queueUrl, folder }: Place, count: number): Promi
     SHUTDOWN_MS: '3000',
   };
   const started = Array.from({ length: count }, (): Instance => {
-    const child = spawn(process.execPath, ['--import', 'tsx', script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, script, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += String(chunk)));
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));

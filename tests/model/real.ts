@@ -22,6 +22,7 @@ export interface Held {
 
 export interface Store {
   readonly type: Job;
+  readonly registry: Registry;
   readonly sides: readonly [Side, Side];
   /** Ends the lease of a running job and sweeps it, as a claim loop of any worker does. */
   readonly loseLease: (id: string) => Promise<void>;
@@ -67,6 +68,7 @@ export async function openStore(url: string, type: Job): Promise<Store> {
   const leases = await openLeases(first, type.name);
   return {
     type,
+    registry,
     sides,
     loseLease: async (id) => {
       await leases.expire(id);
