@@ -118,8 +118,10 @@ export interface EnqueueOptions {
   readonly level?: Level;
   /** Not started by then = dead letter `EXPIRED`. RFC 3339. */
   readonly startBy?: string;
-  /** The same key (per tenant and job type) answers with the same job for 24 hours. At most 255 characters. */
+  /** The same key (per tenant and job type) answers with the same job for `idempotencyTtlMs`. At most 255 characters. */
   readonly idempotencyKey?: string;
+  /** How long the key is known; a minute to 45 days, default 24 hours. */
+  readonly idempotencyTtlMs?: number;
   /**
    * What a later call with the same key may ask for. `same` (default): the same again, anything else is refused with
    * `IDEMPOTENCY_MISMATCH`. `any`: it is answered with the job of the first call, whatever it asks for.

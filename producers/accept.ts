@@ -45,6 +45,11 @@ const ownOptions = enqueueOptions.extend({
     .max(255)
     .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'expected no control characters')
     .optional(),
+  idempotencyTtlMs: z
+    .int()
+    .min(60_000)
+    .max(45 * dayMs)
+    .optional(),
   tenant: z.string().regex(tenantRule, 'expected lower-case letters, digits, - and _, at most 64').optional(),
   repeat: z.enum(['same', 'any']).optional(),
 });
@@ -109,7 +114,7 @@ export function prepare(
   const payload: unknown = parseOrRefuse(job.payload, input, `${where}payload`);
   // What is stored, not what came: a schema may fill and change fields, and strict ones drop nothing that was there.
   const json = jsonOf(payload, where, limitBytes);
-  const { idempotencyKey: _key, repeat: _repeat, tenant = '-', ...rest } = checked;
+  const { idempotencyKey: _key, idempotencyTtlMs: _ttl, repeat: _repeat, tenant = '-', ...rest } = checked;
   const request = () => ({ type: job.name, payload: input, options: rest });
   const secrets = prepareSecrets(job, box, { tenant, json, request });
   const sealed = secrets?.seal(id);

@@ -1,5 +1,5 @@
 /**
- * Idempotency keys: a record per key, written before the job, names the job for 24 hours. Repeats find the same id, also
+ * Idempotency keys: a record per key, written before the job, names the job for 24 hours or as long as was asked. Repeats find the same id, also
  * after a crash or a lost answer; adding an id twice is a no-op on every store.
  */
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import type { RecordStore } from '../backends/backend.ts';
 import type { Prepared } from './accept.ts';
 import { ProducerError } from './errors.ts';
 
-const ttlMs = 24 * 3_600_000;
+const usualTtlMs = 24 * 3_600_000;
 
 const stored = z.object({
   id: z.string(),
@@ -36,6 +36,7 @@ const recordKey = ({ tenant, options }: Keyed, route: string): string =>
 /** Throws `IDEMPOTENCY_MISMATCH`. `where` is put before the path of the complaint. */
 export async function claimKey(records: RecordStore, keyed: Keyed, route: string, where = ''): Promise<ClaimedKey> {
   const key = recordKey(keyed, route);
+  const ttlMs = keyed.options.idempotencyTtlMs ?? usualTtlMs;
   const mine = { id: keyed.id, fingerprint: keyed.fingerprint, state: 'open' } as const;
   const entry = await records.putIfAbsent(key, JSON.stringify(mine), ttlMs);
   const found = stored.parse(JSON.parse(entry.value));

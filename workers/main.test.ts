@@ -71,6 +71,12 @@ async function started(id: string): Promise<void> {
   await vi.waitFor(async () => expect(await objects.head(`t/-/started/${id}/1`)).toBeDefined(), 10_000);
 }
 
+/** As if so much time had passed for every idempotency key. */
+async function agedBy(time: string): Promise<void> {
+  const aged = `UPDATE jobfleet.record SET expires_at = expires_at - interval '${time}' WHERE key LIKE 'idem:%'`;
+  await backend.sql?.run(aged, [], { timeoutMs: 5_000, mayRepeat: false });
+}
+
 const lineOf = (id: string) => lines.filter((line) => line['jobId'] === id);
 
 beforeAll(async () => {
@@ -156,6 +162,20 @@ describe('a fleet', () => {
     expect(added[0]?.opts).toMatchObject({ jobfleet: { tenant: 'acme' } });
     // What the second attempt would have said otherwise is no reason to end.
     expect([await job.getState(), added[0]?.data]).toMatchObject(['completed', { at: 1 }]);
+  });
+
+  it('knows for 45 days what it enqueued for a job: a dead letter that is redriven after days adds it no second time', async () => {
+    const text = randomUUID();
+    const { id } = await client.enqueue(acting, { act: 'fresh', text }, { tenant: 'acme' });
+    await ended(id);
+    await agedBy('14 days');
+    const again = { tenant: 'acme', idempotencyKey: `${id}/next` };
+    expect(await client.enqueue(acting, { act: 'echo', text }, again)).toMatchObject({ duplicate: true });
+    // A producer's own key lives for a day, as ever.
+    const own = { tenant: 'acme', idempotencyKey: randomUUID() };
+    expect(await client.enqueue(acting, { act: 'echo', text }, own)).toMatchObject({ duplicate: false });
+    await agedBy('1 day');
+    expect(await client.enqueue(acting, { act: 'echo', text }, own)).toMatchObject({ duplicate: false });
   });
 
   it('cancels a running job by message and refuses what it answers late', async () => {

@@ -30,6 +30,8 @@ export interface OpenTypes {
   close(): Promise<void>;
 }
 
+/** As long as once-records: a dead letter that is redriven within that time adds no second job. */
+const enqueuedKeyMs = 45 * 86_400_000;
 /** After the start of a process, which needs the processors for itself. */
 const sparesAfterMs = 1_000;
 
@@ -154,8 +156,8 @@ function createServiceParts(
     async enqueue(type, payload, { tenant, idempotencyKey, delayMs }) {
       const job = registry.find(type);
       if (job === undefined) throw giveUp('UNKNOWN_JOB', `ctx.enqueue: this release has no job type "${type}".`);
-      const repeat = 'any' as const;
-      const more = { tenant, idempotencyKey, repeat, ...(delayMs === undefined ? {} : { delayMs }) };
+      const key = { idempotencyKey, idempotencyTtlMs: enqueuedKeyMs, repeat: 'any' } as const;
+      const more = { tenant, ...key, ...(delayMs === undefined ? {} : { delayMs }) };
       try {
         return await client.enqueue(job, payload, more);
       } catch (error) {
