@@ -87,3 +87,30 @@ test('without a store for documents the answer says so', async () => {
   expect(status).toBe(503);
   expect(json['detail']).toContain('MONGODB_URL');
 });
+
+test('is cached, and seen anew when a feed has brought something', async () => {
+  const fetchFeed = async (path: string): Promise<void> => {
+    const http = { allow: [publisher.host] };
+    await using run = await runJob(handler, { feedUrl: publisher.url + path }, { tenant: 'acme', documents, http });
+    expect(run.outcome).toEqual({ state: 'done' });
+  };
+  const kept = async (): Promise<number> => {
+    const { items } = await documents.of('acme').page('cache', {});
+    return items.filter(({ _id }) => _id.startsWith('news:')).length;
+  };
+  const before = await list('/v1/news?limit=100');
+  expect(await list('/v1/news?limit=100')).toEqual(before);
+  expect(await kept()).toBeGreaterThan(0);
+  // Nothing new: what is cached stays.
+  await fetchFeed('/a');
+  expect(await kept()).toBeGreaterThan(0);
+  publisher.respond((response) =>
+    response.end(
+      '<rss version="2.0"><channel><title>c</title><item><guid>c1</guid><title>fresh</title><link>https://site.example/c1</link></item></channel></rss>',
+    ),
+  );
+  await fetchFeed('/c');
+  expect(await kept()).toBe(0);
+  const after = await list('/v1/news?limit=100');
+  expect(after.items.map(({ title }) => title)).toEqual(['fresh', ...before.items.map(({ title }) => title)]);
+});

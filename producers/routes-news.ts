@@ -1,6 +1,7 @@
 /** `/v1/news`, `/v1/feeds`: what `news-aggregation` has gathered, and how its feeds are. */
 import { z } from 'zod';
-import type { Documents } from '../runtime/documents.ts';
+import type { DocumentPage, Documents } from '../runtime/documents.ts';
+import { answerCached } from '../runtime/result-cache.ts';
 import { askDocuments, documentsOf, storeMissing } from './kept-documents.ts';
 import { defineRoute, noBody, nothing, pageLimit, type Route } from './route.ts';
 
@@ -57,22 +58,34 @@ function newsRoute(documents: Documents | undefined): Route {
     ...common,
     path: '/v1/news',
     operationId: 'listNews',
-    summary: 'News, the newest first, each story once; with `feed` everything of that feed.',
+    summary:
+      'News, the newest first, each story once; with `feed` everything of that feed. Cached for at most 5 minutes, and until a feed brings something.',
     query: z.strictObject({ feed: id.optional().describe('Only this feed.'), ...paging }),
     answers: { 200: pageOf(entry), ...storeMissing },
     handle: async ({ query, credential }) => {
-      const page = await askDocuments(() =>
-        documentsOf(documents, credential.tenant).page('news', {
+      const own = documentsOf(documents, credential.tenant);
+      const read = () =>
+        own.page('news', {
           filter: query.feed === undefined ? { isLead: true } : { feed: query.feed },
           sort: [{ field: 'date', descending: true }],
           limit: Number(query.limit),
           after: query.cursor,
+        });
+      const body = await askDocuments(() =>
+        answerCached(own, { topic: 'news', keep: 'short', asked: query }, async () => {
+          const page = await read();
+          const items = page.items.map(({ _id, ...rest }) => entry.parse({ ...rest, id: _id }));
+          const isStill = async () => versionsOf(await read()) === versionsOf(page);
+          return { answer: { items, cursor: page.next ?? null }, isStill };
         }),
       );
-      const items = page.items.map(({ _id, ...rest }) => entry.parse({ ...rest, id: _id }));
-      return { status: 200, body: { items, cursor: page.next ?? null } };
+      return { status: 200, body };
     },
   });
+}
+
+function versionsOf({ items }: DocumentPage): string {
+  return items.map(({ _id, _version }) => `${_id} ${_version}`).join('\n');
 }
 
 function feedsRoute(documents: Documents | undefined): Route {

@@ -4,9 +4,10 @@ import { attribution } from '../jobs/cricket/attribution.ts';
 import { keyPart } from '../jobs/cricket/publish.ts';
 import { regions } from '../jobs/cricket/regions.ts';
 import type { Documents, TenantDocuments } from '../runtime/documents.ts';
+import { answerCached } from '../runtime/result-cache.ts';
 import { askDocuments, documentsOf, storeMissing } from './kept-documents.ts';
 import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
-import { answerCached, readTable, shownRow, type TableHead, tableHead, tableHeads } from './tables.ts';
+import { readTable, shownRow, type TableHead, tableHead, tableHeads } from './tables.ts';
 
 export interface TableRouteParts {
   /** Undefined where nothing keeps documents. */
@@ -43,7 +44,8 @@ function rankingRoute(of: OfTenant): Route {
     }),
     answers: {
       200: {
-        description: 'The ranking. Cached for at most 30 minutes, and until the next `ranking-update`.',
+        description:
+          'The ranking. Cached until the next `ranking-update`, for at most 30 minutes; with `asOf` for a day.',
         schema: z.object({ table: z.string(), asOf: z.string(), attribution: z.string(), rows }),
       },
       404: { description: 'Nobody has computed it yet.' },
@@ -53,8 +55,10 @@ function rankingRoute(of: OfTenant): Route {
       const documents = of(credential.tenant);
       const { format, method, category, region, asOf } = query;
       const id = `${format}/${category === 'men' ? 'male' : 'female'}/${method}${asOf === undefined ? '' : `@${asOf}`}`;
+      // A table of a day that is over changes only when somebody has it computed anew, which drops it.
+      const keep = asOf === undefined ? 'medium' : 'day';
       const body = await askDocuments(() =>
-        answerCached(documents, 'rankings', query, async () => {
+        answerCached(documents, { topic: 'rankings', keep, asked: query }, async () => {
           const head = await tableHead(documents, 'ranking_tables', id);
           if (head === undefined) throw notFound();
           const wanted = {
@@ -63,9 +67,9 @@ function rankingRoute(of: OfTenant): Route {
             limit: Number(query.limit),
           };
           const table = await readTable(documents, { heads: 'ranking_tables', rowsIn: 'rankings' }, head, wanted);
-          const stamp = isStill(documents, 'ranking_tables', [table.head]);
+          const stays = isStill(documents, 'ranking_tables', [table.head]);
           const shown = { table: id, asOf: table.head['asOf'], attribution, rows: table.rows.map(shownRow) };
-          return { answer: shown, stamp };
+          return { answer: shown, isStill: stays };
         }),
       );
       return { status: 200, body };
@@ -118,7 +122,7 @@ function seasonRoute(of: OfTenant, kind: keyof typeof places): Route {
       const documents = of(credential.tenant);
       const { season, competition, gender, limit: most } = query;
       const body = await askDocuments(() =>
-        answerCached(documents, 'stats', [kind, query], async () => {
+        answerCached(documents, { topic: 'stats', keep: 'minute', asked: [kind, query] }, async () => {
           const filter = { kind, season, ...(gender === undefined ? {} : { gender }) };
           const heads = (await tableHeads(documents, 'stats_tables', filter)).filter((head) => isOf(head, competition));
           const sort = isPlayers
@@ -127,7 +131,7 @@ function seasonRoute(of: OfTenant, kind: keyof typeof places): Route {
           const tables = [];
           for (const head of heads)
             tables.push(await readTable(documents, places[kind], head, { sort, limit: Number(most) }));
-          const stamp = isStill(
+          const stays = isStill(
             documents,
             'stats_tables',
             tables.map(({ head }) => head),
@@ -141,7 +145,7 @@ function seasonRoute(of: OfTenant, kind: keyof typeof places): Route {
             complete: head['complete'] === true,
             rows: read.map(shownRow),
           }));
-          return { answer: { attribution, tables: shown }, stamp };
+          return { answer: { attribution, tables: shown }, isStill: stays };
         }),
       );
       return { status: 200, body };

@@ -1,18 +1,10 @@
 /**
- * Tables that jobs publish (`jobs/cricket/publish.ts`: a head and a document a row), read through the cache of aggregation
- * results. What is cached names the labels it was made of, so an answer is never older than the table when it was cached,
- * and a job that publishes drops what its tables are cached under.
+ * Tables that jobs publish (`jobs/cricket/publish.ts`: a head and a document a row). What readers are answered is cached
+ * (runtime/result-cache.ts); a job that publishes drops what its tables are cached under.
  */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { DocumentQuery, StoredDocument } from '../runtime/document-query.ts';
 import type { TenantDocuments } from '../runtime/documents.ts';
-
-/** How long an answer may be cached: statistics are at most 60 s old, rankings 30 minutes, if nobody drops them before. */
-export const cacheClasses = { rankings: 1_800_000, stats: 60_000 } as const;
-
-/** A document has at most 1 MiB; larger answers are made each time. */
-const cachedBytes = 900_000;
 
 const head = z.looseObject({ _id: z.string(), _version: z.int(), label: z.string(), rows: z.int() });
 export type TableHead = z.output<typeof head>;
@@ -61,24 +53,4 @@ export async function readTable(
     if (after === undefined || after.label === now.label) return { head: now, rows: items };
     now = after;
   }
-}
-
-const cached = z.object({ answer: z.record(z.string(), z.unknown()) });
-
-/** The cached answer to a question, or a new one. `stamp` says whether what it was made of is still what readers see. */
-export async function answerCached(
-  documents: TenantDocuments,
-  kind: keyof typeof cacheClasses,
-  question: unknown,
-  make: () => Promise<{ readonly answer: Record<string, unknown>; readonly stamp: () => Promise<boolean> }>,
-): Promise<Record<string, unknown>> {
-  const id = `${kind}:${createHash('sha256').update(JSON.stringify(question)).digest('hex')}`;
-  const found = await documents.get('cache', id);
-  if (found !== undefined) return cached.parse(found).answer;
-  const { answer, stamp } = await make();
-  if (Buffer.byteLength(JSON.stringify(answer)) > cachedBytes) return answer;
-  await documents.put('cache', { _id: id, answer }, { ttlMs: cacheClasses[kind] });
-  // Published while it was made: the drop may have come before the put.
-  if (!(await stamp())) await documents.remove('cache', [id]);
-  return answer;
 }

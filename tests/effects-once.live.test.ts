@@ -33,7 +33,7 @@ import { openSmtpSink, type SmtpSink } from './support/smtp-sink.ts';
 const kills = Number(process.env['EFFECT_KILLS'] ?? 2);
 /** Fewer than the mailer has connections: while it holds some, others must come through. */
 const together = Math.min(kills, 4);
-vi.setConfig({ testTimeout: 60_000 + kills * 60_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 + kills * 60_000, hookTimeout: 120_000 });
 
 /** Messages to somebody outside: a once-record each. */
 const senders = ['sms', 'web', 'app', 'hook', 'mail'] as const;

@@ -160,7 +160,7 @@ test('what CSV is parsed to is what was written, but for the apostrophe of the g
       expect(wrong).toEqual([]);
       expect(body).toHaveLength(rows.length);
     }),
-    { numRuns: 500 },
+    { numRuns: 2_000 },
   );
   expect(guarded).toBeGreaterThan(50);
 });
@@ -201,7 +201,7 @@ test('JSON and JSON Lines are parsed to what was written', () => {
       expect(lines.pop()).toBe('');
       expect(lines.map((line): unknown => JSON.parse(line))).toEqual(wanted);
     }),
-    { numRuns: 300 },
+    { numRuns: 2_000 },
   );
   const empty = jsonFormat([]);
   expect(JSON.parse(empty.start + empty.end)).toEqual([]);

@@ -43,6 +43,8 @@ export async function refresh(feedUrl: string, { documents, http, log, progress 
     wishes: parsed.wishes,
     items: entries.length,
   };
+  // Readers of what is cached see it now.
+  if (counts.added + counts.updated > 0) await documents.removePrefix('cache', 'news:');
   await changeFeed(documents, feedUrl, now, afterSuccess(now, answer.headers, said));
   const undated = entries.filter(
     ({ published, dateQuality }) => published === null && dateQuality !== 'missing',

@@ -110,7 +110,7 @@ function describeMethod<S>(name: string, method: Method<S>): void {
           expect(rest.state).toEqual(all.state);
           expect(rest.checkpoints).toEqual(all.checkpoints.filter(({ day }) => day > checkpoint.day));
         }),
-        { numRuns: 300 },
+        { numRuns: runs },
       );
     });
 
@@ -135,7 +135,7 @@ function describeMethod<S>(name: string, method: Method<S>): void {
           );
           expect(again.state).toEqual(whole(method, matches, until).state);
         }),
-        { numRuns: 300 },
+        { numRuns: runs },
       );
     });
 
@@ -199,7 +199,7 @@ describe('Glicko-2', () => {
           expect(deviation > 0 && deviation <= 350).toBe(true);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs },
     );
   });
 
