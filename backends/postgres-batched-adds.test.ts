@@ -1,5 +1,5 @@
 import { createPostgresBackend, isPgPool, type JobJson } from 'bullmq';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Backend } from './backend.ts';
 import { openBackend } from './open.ts';
 import { batchPostgresAdds } from './postgres-batched-adds.ts';
@@ -34,10 +34,13 @@ function job(index: number, data = JSON.stringify({ index, text: 'ünï "quoted"
   };
 }
 
-/** A queue of BullMQ's own backend, with our statement or without. */
+/** A queue of BullMQ's own backend, with our statement or without; closed after its test. */
 async function open(queue: string, isBatched: boolean) {
   if (!isPgPool(pool)) throw new TypeError('expected a pg.Pool');
   const stock = createPostgresBackend(queue, { connection: pool });
+  // Also after it was closed: BullMQ passes on what the pool says, and an error that nobody listens to ends the run.
+  stock.on('error', (error: Error) => errors.push(error));
+  onTestFinished(() => stock.close());
   await stock.waitUntilReady();
   if (isBatched) batchPostgresAdds(stock, pool, queue);
   return stock;
@@ -54,6 +57,17 @@ async function stored(queue: string): Promise<unknown> {
   ]);
   return { jobs, events };
 }
+
+it('outlives a connection that is lost while nobody uses it', async () => {
+  await open('lost', true);
+  const before = errors.length;
+  const other = openPool(backend.leaseConnection.url, { max: 1, onError: (error) => errors.push(error) });
+  await other.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  );
+  await expect.poll(() => errors.length).toBeGreaterThan(before);
+  await other.end();
+});
 
 describe('adds that come together', () => {
   it("leave what BullMQ's own bulk leaves: rows, order, events, known ids", async () => {
