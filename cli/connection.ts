@@ -2,12 +2,11 @@
  * How the commands reach a server: flag > environment (JOBFLEET_URL, JOBFLEET_KEY) > DATA_DIR/client.json, which
  * `jobfleet up` writes on this machine.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { bearer } from '../producers/bearer.ts';
 import { parseEnv } from '../runtime/env.ts';
 import { remoteEnv } from './env.ts';
+import { clientFile, readClientFile } from './local-state.ts';
 import { CliError } from './output.ts';
 
 export interface ServerFlags {
@@ -29,8 +28,6 @@ export interface Connection {
   readonly open: (path: string, headers: Record<string, string>) => Promise<Response>;
 }
 
-const clientFile = z.object({ url: z.url(), key: z.string() });
-
 const problem = z.object({
   title: z.string().optional(),
   detail: z.string().optional(),
@@ -38,32 +35,28 @@ const problem = z.object({
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });
 
-async function localServer(dataDir: string): Promise<z.output<typeof clientFile> | undefined> {
-  try {
-    return clientFile.parse(JSON.parse(await readFile(join(dataDir, 'client.json'), 'utf8')));
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new CliError(
-      `${join(dataDir, 'client.json')} cannot be read: ${String(error)}. Delete it and start the server again.`,
-    );
-  }
-}
-
 export async function connect(flags: ServerFlags, env: NodeJS.ProcessEnv = process.env): Promise<Connection> {
   const { DATA_DIR, JOBFLEET_KEY, JOBFLEET_URL } = parseEnv(remoteEnv, env);
-  const local = await localServer(DATA_DIR);
+  const local = await readClientFile(DATA_DIR);
   const url = flags.url ?? JOBFLEET_URL ?? local?.url;
-  const key = flags.key ?? JOBFLEET_KEY ?? local?.key;
-  if (url === undefined || key === undefined) {
+  const keys = [
+    { key: flags.key, keyFrom: '--key' },
+    { key: JOBFLEET_KEY, keyFrom: 'JOBFLEET_KEY' },
+    { key: local?.key, keyFrom: clientFile(DATA_DIR) },
+  ];
+  const { key, keyFrom = '' } = keys.find((one) => one.key !== undefined) ?? {};
+  if (url === undefined) {
     throw new CliError(
-      'No server is known here. Start one with `jobfleet up`, or set JOBFLEET_URL and JOBFLEET_KEY.',
+      `No server is known here: there is no ${clientFile(DATA_DIR)}. Start one with \`jobfleet up\`, call this in the folder where one was started, or set JOBFLEET_URL and JOBFLEET_KEY.`,
       2,
     );
   }
+  if (key === undefined) throw new CliError(`No key is known for ${url}: set JOBFLEET_KEY or give --key.`, 2);
+  const server = { url, key, keyFrom };
   return {
     url,
-    call: (answer, method, path, body, headers) => call({ url, key }, answer, method, path, body, headers),
-    open: (path, headers) => openStream({ url, key }, path, headers),
+    call: (answer, method, path, body, headers) => call(server, answer, method, path, body, headers),
+    open: (path, headers) => openStream(server, path, headers),
   };
 }
 
@@ -81,7 +74,7 @@ async function call<S extends z.ZodType>(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  if (!response.ok) throw new CliError(refusal(response.status, text));
+  if (!response.ok) throw new CliError(refusal(server, response.status, text));
   return answer.parse(text === '' ? undefined : JSON.parse(text));
 }
 
@@ -89,12 +82,14 @@ async function call<S extends z.ZodType>(
 async function openStream(server: Server, path: string, headers: Record<string, string>): Promise<Response> {
   const response = await send(server, path, { method: 'GET', headers });
   if (response.ok || response.status === 429 || response.status === 503) return response;
-  throw new CliError(refusal(response.status, await response.text()));
+  throw new CliError(refusal(server, response.status, await response.text()));
 }
 
 interface Server {
   readonly url: string;
   readonly key: string;
+  /** Who said that key. */
+  readonly keyFrom: string;
 }
 
 async function send(
@@ -117,17 +112,20 @@ async function send(
 
 function reason(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
-  if (cause instanceof Error && 'code' in cause) return String(cause.code);
+  if (cause instanceof Error) return 'code' in cause ? String(cause.code) : cause.message;
   return error instanceof Error ? error.message : String(error);
 }
 
-function refusal(status: number, text: string): string {
+function refusal({ url, keyFrom }: Server, status: number, text: string): string {
   let parsed: z.output<typeof problem>;
   try {
     parsed = problem.parse(JSON.parse(text));
   } catch {
     return `The server answered ${status}: ${text.slice(0, 200)}`;
   }
-  const lines = (parsed.errors ?? []).map((error) => `\n  ${error.path}: ${error.message}`).join('');
-  return `${parsed.code ?? status}: ${parsed.detail ?? parsed.title ?? 'refused'}${lines}`;
+  const { code = status, detail = parsed.title ?? 'refused', errors = [] } = parsed;
+  if (status === 401) return `${code}: ${url} does not know the key of ${keyFrom}.`;
+  // The detail is the first of them already.
+  const others = errors.filter(({ message }) => !detail.includes(message));
+  return `${code}: ${detail}${others.map(({ path, message }) => `\n  ${path}: ${message}`).join('')}`;
 }

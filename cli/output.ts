@@ -71,6 +71,7 @@ export async function confirm(what: string, yes: boolean): Promise<void> {
 
 /** What a person reads after the first Ctrl-C. */
 export function draining(active: number, shutdownMs: number): string {
+  if (active === 0) return '\nnothing is running: stopping';
   const jobs = active === 1 ? '1 job' : `${active} jobs`;
   return `\nfinishing ${jobs} (max ${Math.round(shutdownMs / 1_000)} s); once more stops at once`;
 }

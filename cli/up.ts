@@ -8,7 +8,7 @@ import { workersEnv } from '../workers/env.ts';
 import { banner } from './banner.ts';
 import { openParts, orClose, processLog } from './compose.ts';
 import { listen, listenFrom } from './listen.ts';
-import { localSecrets, writeClientFile } from './local-state.ts';
+import { announceServer, localSecrets } from './local-state.ts';
 import { draining, note, print } from './output.ts';
 import { exitWhenStuck } from './stuck.ts';
 import type { Running } from './up-server.ts';
@@ -39,7 +39,10 @@ export async function up(flags: { readonly json?: boolean }): Promise<void> {
   );
   drainOnSignals(shutdown, running, env);
   const key = env.JOBFLEET_KEY ?? secrets.apiKey;
-  await writeClientFile(parts.dataDir, { url, key });
+  const other = await announceServer(parts.dataDir, { url, key });
+  if (other !== undefined) {
+    note(`${other} runs on ${env.DATA_DIR}/ already: this server shares its jobs, and commands go on asking that one.`);
+  }
   const facts = {
     url,
     key,

@@ -9,9 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { bearer } from '../producers/bearer.ts';
+import { crowding } from './support/crowding.ts';
 import { openTerminal, type Terminal } from './support/terminal.ts';
 
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
+const limitMs = 60_000 * crowding();
+vi.setConfig({ testTimeout: 2 * limitMs, hookTimeout: limitMs });
 const run = promisify(execFile);
 const program = fileURLToPath(new URL('../cli/jobfleet.js', import.meta.url));
 const key = `all "quotes", it's $HOME and \`id\`, \\ blanks  twice, ключ 🔑 ${'.'.repeat(600)}`;
@@ -45,7 +47,7 @@ function env(variables: Record<string, string>): NodeJS.ProcessEnv {
 async function start(command: string, variables: Record<string, string>, ...args: string[]): Promise<Terminal> {
   const terminal = openTerminal(process.execPath, [program, command, ...args], { cwd: folder, env: env(variables) });
   terminals.push(terminal);
-  await terminal.until(/ready/i, { timeoutMs: 60_000 });
+  await terminal.until(/ready/i, { timeoutMs: limitMs });
   return terminal;
 }
 
@@ -133,9 +135,9 @@ test('a command reads .env in its folder; the environment wins, and a mistake is
       (error: { readonly code: number; readonly stderr: string }) => `${error.code} ${error.stderr}`,
     );
   expect(await said({})).toMatch(/^2 No server is known here\./);
-  await writeFile(join(folder, '.env'), `JOBFLEET_URL=http://127.0.0.1:1\nJOBFLEET_KEY="${'k'.repeat(32)}"\n`);
-  expect(await said({})).toMatch(/^1 http:\/\/127\.0\.0\.1:1 does not answer/);
-  expect(await said({ JOBFLEET_URL: 'http://127.0.0.1:2' })).toMatch(/^1 http:\/\/127\.0\.0\.1:2 does not answer/);
+  await writeFile(join(folder, '.env'), `JOBFLEET_URL=http://127.0.0.1:2\nJOBFLEET_KEY="${'k'.repeat(32)}"\n`);
+  expect(await said({})).toMatch(/^1 http:\/\/127\.0\.0\.1:2 does not answer/);
+  expect(await said({ JOBFLEET_URL: 'http://127.0.0.1:3' })).toMatch(/^1 http:\/\/127\.0\.0\.1:3 does not answer/);
   expect(await said({ JOBFLEET_URL: 'localhost:3000' })).toMatch(
     /^2 .*\n {2}JOBFLEET_URL: expected http:\/\/ or https:\/\//,
   );

@@ -22,7 +22,7 @@ need_node() {
 need_packages() {
   if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     say 'Installing npm packages …'
-    npm ci --loglevel=error --no-audit --no-fund
+    npm ci --loglevel=error --no-audit --no-fund --no-update-notifier
     touch node_modules/.package-lock.json
   fi
 }

@@ -28,6 +28,8 @@ export async function freshClone(): Promise<Clone> {
       if (error.code !== 'ENOENT') throw error;
     });
   }
+  // Packages are linked, not installed anew: npm needs half a minute of computing and 400 MB for what the machine that
+  // runs these tests has just done itself, with the same `npm ci` of script/lib/install.sh.
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'));
   // Older than what is installed: nothing to install.
   await utimes(join(dir, 'package-lock.json'), 0, 0);
