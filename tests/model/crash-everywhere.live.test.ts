@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { createDeadLetters } from '../../backends/dead-letters.ts';
-import { readHistory } from '../../backends/run-record.ts';
+import { readRun, runKey } from '../../backends/run-record.ts';
 import { changeRecord, type Declaration, readRecord, scheduleKey } from '../../backends/schedule-record.ts';
 import { slotJobId, slotOf } from '../../backends/slot-id.ts';
 import { createClient } from '../../producers/client.ts';
@@ -105,8 +105,8 @@ onEveryStore('a process that dies at any call', (opened) => {
             expect(await redrive(second.backend)).toMatchObject(
               before?.status === 'failed' ? { state: 'redriven', run: 2 } : { state: 'refused', reason: 'GONE' },
             );
-            const history = await readHistory(second.backend.records, type.name, id);
-            expect(history).toMatchObject({ run: 2, failures: [{ message: 'dead' }] });
+            const [history] = await second.backend.records.get([runKey(type.name, id)]);
+            expect(readRun(history?.value)).toMatchObject({ run: 2, failures: [{ message: 'dead' }] });
             const again = await claimed(second);
             expect(again.job).toMatchObject({ id, data: { n: 5 }, attemptsMade: 0, attemptsStarted: 2 });
             expect(await claim(second)).toBeUndefined();
