@@ -21,7 +21,7 @@ import { type Client, createClient } from '../producers/client.ts';
 import { createSignedLinks, localSigningKey } from '../producers/signed-links.ts';
 import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import { type commonEnv, storeUrl } from '../runtime/env.ts';
-import { deleteExpiredExports } from '../runtime/expired-exports.ts';
+import { deleteExpiredObjects, exportDays } from '../runtime/expired-objects.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from '../runtime/metrics.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
@@ -100,9 +100,12 @@ export async function openParts(
     chores: [
       ...backend.chores,
       {
-        name: 'expired exports',
+        name: 'expired objects',
         everyMs: 6 * 3_600_000,
-        run: async (signal) => void (await deleteExpiredExports(objects, signal, await backend.now())),
+        run: async (signal) => {
+          const kept = { exports: exportDays, ocr: env.UPLOAD_DAYS, uploads: env.UPLOAD_DAYS };
+          await deleteExpiredObjects(objects, kept, signal, await backend.now());
+        },
       },
       { name: 'expired documents', everyMs: 60_000, run: async (signal) => void (await documents?.sweep(signal)) },
       payloadSweep({ backend, objects, queues }),

@@ -35,6 +35,8 @@ export interface Collection {
   readonly indexes?: readonly (readonly string[])[];
   /** How long a document lives after it was last written. Default: for ever. */
   readonly ttlMs?: number;
+  /** What the licence of the data wants to be said wherever they are shown; exports say it in every row. */
+  readonly attribution?: string;
 }
 
 export interface Job<Name extends string = string, P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {

@@ -109,6 +109,8 @@ export interface DocumentPage {
   readonly items: readonly StoredDocument[];
   /** Pass it as `after` with the same query for the next page; absent on the last. */
   readonly next?: string;
+  /** What must be said wherever these are shown, where the collection declares it. */
+  readonly attribution?: string;
 }
 
 /**

@@ -15,10 +15,11 @@ export interface DocumentPage {
   readonly next?: string;
 }
 
-/** What a job type declares of a collection: the fields queries sort by, and how long its documents live. */
+/** What a job type declares of a collection: the fields queries sort by, how long its documents live, and whose data they are. */
 export interface Collection {
   readonly indexes?: readonly (readonly string[])[];
   readonly ttlMs?: number;
+  readonly attribution?: string;
 }
 export type Collections = Readonly<Record<string, Collection>>;
 
@@ -43,6 +44,8 @@ export interface TenantDocuments {
 export interface Documents {
   readonly kind: 'memory' | 'mongodb' | 'postgres';
   of(tenant: string): TenantDocuments;
+  /** What must be said wherever documents of the collection are shown; undefined: nothing. */
+  attributionOf(collection: string): string | undefined;
   /** Why job types that need documents cannot run here; undefined when they can. Makes collections and indexes that are missing. */
   problem(): Promise<string | undefined>;
   /** Deletes what has expired, where the store does not do it by itself; how many. Stop by `signal`. */
@@ -110,6 +113,7 @@ export function createDocuments(store: DocumentStore, collections: Collections):
   return {
     kind: store.kind,
     of: (tenant) => ofTenant(store, checkTenant(tenant), known, ready),
+    attributionOf: (collection) => known(collection).attribution,
     async problem() {
       try {
         await ready();
@@ -210,25 +214,25 @@ const ownCollections: Collections = { cache: { ttlMs: 24 * 3_600_000 } };
 
 /**
  * All that job types declare, in one. Several may declare the same collection: their indexes add up, and the one that
- * names a `ttlMs` decides. Throws `DocumentError` for names and fields that are none and for two different `ttlMs`.
+ * names a `ttlMs` or an attribution decides. Throws `DocumentError` for names and fields that are none and for two that differ.
  */
 export function mergeCollections(declared: Iterable<Collections | undefined>): Collections {
-  const merged: Record<string, { indexes: string[][]; ttlMs?: number }> = {};
+  const merged: Record<string, { indexes: string[][]; ttlMs?: number; attribution?: string }> = {};
   for (const collections of [ownCollections, ...declared]) {
-    for (const [name, { indexes = [], ttlMs }] of Object.entries(collections ?? {})) {
-      checkName(name, indexes, ttlMs);
+    for (const [name, { indexes = [], ...named }] of Object.entries(collections ?? {})) {
+      checkName(name, indexes, named.ttlMs);
       const one = (merged[name] ??= { indexes: [] });
       for (const index of indexes) {
         const fields = index.join();
         if (!one.indexes.some((other) => other.join() === fields)) one.indexes.push([...index]);
       }
-      if (ttlMs === undefined) continue;
-      if (one.ttlMs !== undefined && one.ttlMs !== ttlMs)
-        throw new DocumentError(
-          'DOCUMENT_REFUSED',
-          `The collection "${name}" is declared with a ttlMs of ${one.ttlMs} and of ${ttlMs}; expected one`,
-        );
-      one.ttlMs = ttlMs;
+      for (const what of ['ttlMs', 'attribution'] as const)
+        if (named[what] !== undefined && one[what] !== undefined && one[what] !== named[what])
+          throw new DocumentError(
+            'DOCUMENT_REFUSED',
+            `The collection "${name}" is declared with a ${what} of ${one[what]} and of ${named[what]}; expected one`,
+          );
+      Object.assign(one, named);
     }
   }
   return merged;

@@ -25,6 +25,14 @@ export const commonEnv = z.object({
     .string()
     .optional()
     .describe('where objects are kept: `file:<folder>` or `s3://bucket/prefix`; default `file:<DATA_DIR>/objects`'),
+  UPLOAD_DAYS: z.coerce
+    .number('expected a number of days')
+    .min(1)
+    .max(3_650)
+    .default(30)
+    .describe(
+      'how long uploads, and long texts that document-ocr read, are kept after they were written; more than the longest wait of a job and the 14 days of a dead letter',
+    ),
   MONGODB_URL: z
     .string()
     .optional()

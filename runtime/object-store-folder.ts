@@ -195,6 +195,10 @@ export async function openFolderStore(root: string): Promise<ObjectStore> {
     async *list(prefix) {
       yield* walk(checkPrefix(prefix).slice(0, prefix.lastIndexOf('/') + 1), prefix);
     },
+    async *folders(prefix) {
+      for (const entry of await entriesInKeyOrder(join(bodies, checkPrefix(prefix))))
+        if (entry.isDirectory()) yield entry.name;
+    },
     async delete(key) {
       for (const top of [bodies, types]) {
         await rm(join(top, checkKey(key)), { force: true });

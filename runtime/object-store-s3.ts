@@ -182,6 +182,17 @@ export function openS3Store({ bucket, prefix, client: config }: S3Place): Object
         next = page.NextContinuationToken;
       } while (next !== undefined);
     },
+    async *folders(under) {
+      const inBucket = prefix + checkPrefix(under);
+      const wanted = { Bucket: bucket, Prefix: inBucket, Delimiter: '/' };
+      let next: string | undefined;
+      do {
+        const from = next === undefined ? {} : { ContinuationToken: next };
+        const page = await client.send(new ListObjectsV2Command({ ...wanted, ...from }));
+        for (const one of page.CommonPrefixes ?? []) yield (one.Prefix ?? '').slice(inBucket.length, -1);
+        next = page.NextContinuationToken;
+      } while (next !== undefined);
+    },
     async delete(key) {
       await client.send(new DeleteObjectCommand(at(key)));
     },

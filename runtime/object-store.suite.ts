@@ -100,6 +100,18 @@ export function objectStoreSuite(name: string, open: () => Promise<ObjectStore>)
       expect(await keysOf(store.list('t/nobody/'))).toEqual([]);
     });
 
+    test('names the folders below a prefix, each once', async () => {
+      for (const key of ['f/b/x', 'f/a/y', 'f/a/z/1', 'f/file', 'f2/c/x']) await store.put(key, Buffer.from('x'), text);
+      const names = async (prefix: string): Promise<string[]> => {
+        const found: string[] = [];
+        for await (const name of store.folders(prefix)) found.push(name);
+        return found;
+      };
+      expect(await names('f/')).toEqual(['a', 'b']);
+      expect(await names('f/a/')).toEqual(['z']);
+      expect(await names('nobody/')).toEqual([]);
+    });
+
     test('takes a stream of more than 5 MiB whose length nobody knows', async () => {
       const body = randomBytes(11 * megabyte + 7);
       const answer = await store.put('t/-/big', Readable.from(pieces(body, setImmediate)), {

@@ -45,6 +45,8 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectHead | undefined>;
   /** In key order, one page after the other. */
   list(prefix: string): AsyncIterable<ObjectHead>;
+  /** What stands between `prefix`, which ends with a slash, and the next slash of any key: each once, in order, without a look at the objects. */
+  folders(prefix: string): AsyncIterable<string>;
   /** Absent is fine. */
   delete(key: string): Promise<void>;
   /**

@@ -52,11 +52,12 @@ async function imports(file: string): Promise<string[]> {
   );
 }
 
-/** What a light door loads beside zod and the definition; it may be split over files of its own folder that are light too. */
+/** What a light door loads beside zod and the definition; it may be split over files of its own folder, or of rules it shares, that are light too. */
 async function heavy(file: string): Promise<string[]> {
   const text = await readFile(join(root, file), 'utf8');
   const names = [...text.matchAll(/^import (?!type)[^;]*from '([^']+)'/gms)].map((match) => match[1] ?? '');
-  const own = names.filter((name) => name.startsWith('./'));
+  const isShared = (name: string): boolean => dirname(join(dirname(file), name)) in sharedRules;
+  const own = names.filter((name) => name.startsWith('./') || isShared(name));
   const below = await Promise.all(own.map((name) => heavy(join(dirname(file), name))));
   const others = names.filter((name) => !own.includes(name) && name !== 'zod' && name !== '../define.ts');
   return [...others.map((name) => `${file} imports ${name}`), ...below.flat()];

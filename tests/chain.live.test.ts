@@ -4,10 +4,11 @@ import { expect, it, vi } from 'vitest';
 import receiptIntake from '../examples/jobs/receipt-intake/job.ts';
 import { mergeCollections } from '../runtime/documents.ts';
 import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
+import { crowding } from './support/crowding.ts';
 import { openStage } from './support/fleet.ts';
 import type { Hold } from './support/holding.ts';
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 const types = ['receipt-intake', 'image-processing', 'document-ocr', 'notification-sending'];
 
 /** Between the first and the second job, between the second and the third, and when all are there. */
@@ -23,7 +24,7 @@ it.each([1, 2, 3])('a receipt whose worker is killed after job %d of three is ta
   const env = { LEASE_MS: '3000', QUEUES: 'receipt-intake' };
   const victim = await stage.start({ ...env, HOLD: JSON.stringify(hold) });
   const { id } = await client.enqueue(receiptIntake, { source: `object:${key}`, userId: 'user_1' }, { tenant: 'acme' });
-  await vi.waitFor(() => expect(victim.output()).toContain('held acme\n'), 45_000);
+  await vi.waitFor(() => expect(victim.output()).toContain('held acme\n'), 45_000 * crowding());
   victim.child.kill('SIGKILL');
   await victim.exited;
 

@@ -15,6 +15,7 @@ import { loadRegistry } from '../jobs/registry.ts';
 import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
 import { international } from './support/cricket.ts';
+import { crowding } from './support/crowding.ts';
 import { openStage, type Stage, type WorkerProcess } from './support/fleet.ts';
 import { type FreshStore, storeChoices } from './support/fresh-stores.ts';
 import { type Hold, type Step, steps } from './support/holding.ts';
@@ -33,7 +34,7 @@ import { openSmtpSink, type SmtpSink } from './support/smtp-sink.ts';
 const kills = Number(process.env['EFFECT_KILLS'] ?? 2);
 /** Fewer than the mailer has connections: while it holds some, others must come through. */
 const together = Math.min(kills, 4);
-vi.setConfig({ testTimeout: 300_000 + kills * 60_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 600_000 + kills * 60_000, hookTimeout: 120_000 });
 
 /** Messages to somebody outside: a once-record each. */
 const senders = ['sms', 'web', 'app', 'hook', 'mail'] as const;
@@ -238,7 +239,7 @@ describe.each(stores)('on $name', ({ name, open }) => {
         if (missing.length > 0)
           throw new Error(`${missing.map(({ tag }) => tag).join(' ')} not at "${step}"\n${worker.output()}`);
       },
-      { timeout: 45_000, interval: 20 },
+      { timeout: 45_000 * crowding(), interval: 20 },
     );
     worker.child.kill('SIGKILL');
     await worker.exited;
@@ -359,7 +360,7 @@ describe.each(stores)('on $name', ({ name, open }) => {
         const busy = await backend.queue(type).getJobCounts('waiting', 'prioritized', 'active', 'delayed');
         expect([type, ...Object.values(busy)]).toEqual([type, 0, 0, 0, 0]);
       }
-    }, 45_000);
+    }, 45_000 * crowding());
   };
 });
 

@@ -77,6 +77,22 @@ test('CSV holds the rows of the tenant by id, guarded and typed', async () => {
   ]);
 });
 
+test('data of others say whose they are, in every row', async () => {
+  const store = memoryDocuments({ people: { attribution: 'People data: Somebody, CC BY 4.0' } });
+  await store.of('acme').putMany('people', people);
+  const more = { documents: store, tenant: 'acme' };
+  const asked = { ...payload, columns: [{ field: '_id' }, { field: 'name', header: 'attribution' }] };
+  await using csv = await runJob(handler, asked, more);
+  const [header, ...rows] = parse(await fileOf(csv), { bom: true });
+  expect(header).toEqual(['_id', 'attribution', 'attribution_']);
+  expect(rows.map((row) => row.at(-1))).toEqual(people.map(() => 'People data: Somebody, CC BY 4.0'));
+  await using json = await runJob(handler, { ...asked, format: 'json', columns: [{ field: '_id' }] }, more);
+  expect(JSON.parse((await fileOf(json)).toString())).toContainEqual({
+    _id: 'a1',
+    attribution: 'People data: Somebody, CC BY 4.0',
+  });
+});
+
 test('a filter chooses rows, also by id; nothing found is an empty file with its header', async () => {
   await using some = await exported({ filter: { age: { gte: 0 }, _id: { lt: 'z' } } });
   expect(some.result).toMatchObject({ rows: 1, bound: 'a1' });

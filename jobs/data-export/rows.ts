@@ -23,7 +23,7 @@ export async function openRows(
   wanted: Wanted,
   ctx: Pick<JobContext, 'documents' | 'progress' | 'signal'>,
 ): Promise<Rows> {
-  const columns = wanted.columns.map(({ field, header, type }): Column => ({ field, header: header ?? field, type }));
+  const own = wanted.columns.map(({ field, header, type }): Column => ({ field, header: header ?? field, type }));
   const { filter } = wanted;
   const newest = await ctx.documents.page(wanted.collection, {
     filter,
@@ -32,17 +32,28 @@ export async function openRows(
     fields: ['_id'],
   });
   const bound = newest.items[0]?._id ?? null;
+  const { attribution } = newest;
+  const said = attribution === undefined ? [] : [attribution];
+  const columns = [...own, ...said.map((): Column => ({ field: '', header: freeHeader(own), type: 'text' }))];
   let count = 0;
   const read = async function* (): AsyncGenerator<readonly (readonly Cell[])[]> {
     if (bound === null) return;
-    for await (const { items } of pages(wanted, { ...filter, _id: withBound(filter['_id'], bound) }, columns, ctx)) {
+    for await (const { items } of pages(wanted, { ...filter, _id: withBound(filter['_id'], bound) }, own, ctx)) {
       count += items.length;
       if (count > maxRows[wanted.format]) throw tooMany(wanted.format);
-      yield items.map((item) => columns.map((column) => cellOf(item[column.field], column, item._id)));
+      yield items.map((item) => [...own.map((column) => cellOf(item[column.field], column, item._id)), ...said]);
       ctx.progress(Math.min(90, (count / maxRows[wanted.format]) * 90), `${count} rows`);
     }
   };
   return { columns, bound, count: () => count, batches: read };
+}
+
+/** Whose data they are stands in the last column of every row, however the others are called. */
+function freeHeader(columns: readonly Column[]): string {
+  const taken = new Set(columns.map(({ header }) => header));
+  let header = 'attribution';
+  while (taken.has(header)) header += '_';
+  return header;
 }
 
 async function* pages(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { attribution } from '../cricket/attribution.ts';
 import { defineJob, inputFile } from '../define.ts';
 
 const count = z.int().min(0);
@@ -20,6 +21,7 @@ export default defineJob({
   }),
   collections: {
     matches: {
+      attribution,
       indexes: [
         ['season', 'order'],
         ['format', 'gender', 'order'],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { attribution } from '../cricket/attribution.ts';
 import { defineJob } from '../define.ts';
 
 export default defineJob({
@@ -27,6 +28,7 @@ export default defineJob({
     ranking_tables: {},
     ranking_checkpoints: {},
     rankings: {
+      attribution,
       indexes: [
         ['table', 'label', 'position'],
         ['table', 'inputs'],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { attribution } from '../cricket/attribution.ts';
 import { defineJob } from '../define.ts';
 
 const fixture = z.strictObject({
@@ -57,12 +58,14 @@ export default defineJob({
     season_fixtures: {},
     stats_tables: { indexes: [['kind', 'season']] },
     points_table_rows: {
+      attribution,
       indexes: [
         ['table', 'label', 'position'],
         ['table', 'inputs'],
       ],
     },
     player_statistics: {
+      attribution,
       indexes: [
         ['table', 'label', 'runs'],
         ['table', 'label', 'wickets'],

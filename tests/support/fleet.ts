@@ -11,9 +11,10 @@ import { type Client, createClient, type JobStatus } from '../../producers/clien
 import type { ObjectStore } from '../../runtime/object-store.ts';
 import { openFolderStore } from '../../runtime/object-store-folder.ts';
 import { program } from './compiled.ts';
+import { crowding } from './crowding.ts';
 import { type JobsOf, registryOf } from './registries.ts';
 
-const waitMs = 45_000;
+const waitMs = (): number => 45_000 * Math.min(4, crowding());
 
 export interface WorkerProcess {
   readonly child: ChildProcess;
@@ -93,12 +94,12 @@ export async function openStage(store: string, jobs: JobsOf = 'acting'): Promise
             `${id} is ${JSON.stringify(status)}\n${workers.map((worker) => worker.output()).join('\n---\n')}`,
           );
         return status;
-      }, waitMs);
+      }, waitMs());
     },
     async started(id) {
       await vi.waitFor(async () => {
         if ((await stage.count('started', id)) === 0) throw new Error(`${id} does not run`);
-      }, waitMs);
+      }, waitMs());
     },
     async close() {
       for (const { child, exited } of workers) {
@@ -136,7 +137,7 @@ export async function startWorker(
   started.push(worker);
   await vi.waitFor(() => {
     if (!worker.output().includes('ready\n')) throw new Error(`The worker is not ready:\n${worker.output()}`);
-  }, waitMs);
+  }, waitMs());
   return worker;
 }
 

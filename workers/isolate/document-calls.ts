@@ -32,7 +32,11 @@ export const documentCall = z.discriminatedUnion('name', [
 export type DocumentCall = z.output<typeof documentCall>;
 
 const stored = z.looseObject({ _id: z.string(), _version: z.number() });
-const page = z.object({ items: z.array(z.custom<z.output<typeof stored>>(isStored)), next: z.string().optional() });
+const page = z.object({
+  items: z.array(z.custom<z.output<typeof stored>>(isStored)),
+  next: z.string().exactOptional(),
+  attribution: z.string().exactOptional(),
+});
 
 /** The worker is believed, and a page has a thousand of them: a look is enough. */
 function isStored(value: unknown): boolean {
@@ -69,10 +73,7 @@ export function childDocuments(ask: Ask): DocumentCalls {
       withDocuments(many, async (carried) => {
         await ask(z.unknown(), { name: 'documentPutMany', collection: name, ...carried, ...options });
       }),
-    page: async (name, wanted) => {
-      const { items, next } = await ask(page, { name: 'documentPage', collection: name, query: wanted });
-      return next === undefined ? { items } : { items, next };
-    },
+    page: (name, wanted) => ask(page, { name: 'documentPage', collection: name, query: wanted }),
     remove: (name, ids) => ask(z.number(), { name: 'documentRemove', collection: name, ids: [...ids] }),
     removePrefix: (name, prefix) => ask(z.number(), { name: 'documentRemovePrefix', collection: name, prefix }),
   };

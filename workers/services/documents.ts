@@ -33,7 +33,9 @@ export function attemptDocuments(
     putMany: (collection, many, options) => translated(() => own.putMany(collection, many, options)),
     page: (collection, { fields, masked, ...query }) =>
       translated(async () => {
-        const page = await own.page(collection, query);
+        const found = await own.page(collection, query);
+        const attribution = documents.attributionOf(collection);
+        const page = attribution === undefined ? found : { ...found, attribution };
         if (fields === undefined && masked !== true) return page;
         const shape = shaperOf(fields, masked === true);
         return { ...page, items: page.items.map(shape) };
