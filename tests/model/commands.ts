@@ -2,6 +2,7 @@
 import type { AsyncCommand } from 'fast-check';
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { slotJobId } from '../../backends/slot-id.ts';
 import { ProducerError } from '../../producers/client.ts';
 import type { Model, State } from './model.ts';
 import type { Held, Real, Side } from './real.ts';
@@ -32,7 +33,7 @@ async function seen(real: Real, model: Model, id: string, choice: Choice): Promi
   const { state, attempts, maxAttempts } = model.job(id);
   if (status === undefined || state === 'cancelled' || state === 'discarded') return;
   expect({ attempt: status.attempt, maxAttempts: status.maxAttempts }).toEqual({
-    attempt: attempts + (state === 'active' ? 1 : 0),
+    attempt: attempts + (state === 'active' || state === 'expired' ? 1 : 0),
     maxAttempts,
   });
 }
@@ -186,12 +187,68 @@ const handBack = (choice: Choice): Command =>
     model.interrupt(id);
   });
 
+/** Also of those whose lease had ended before. */
+async function sweepAll(model: Model, real: Real): Promise<void> {
+  await real.store.sweep();
+  for (const id of model.sweep()) held(real, id);
+}
+
 const crash = (choice: Choice): Command =>
   onJob('crash', ['active'], choice, async (id, model, real) => {
-    held(real, id);
-    await real.store.loseLease(id);
-    model.interrupt(id);
+    await real.store.expire(id);
+    model.job(id).state = 'expired';
+    await sweepAll(model, real);
   });
+
+const expire = (choice: Choice): Command =>
+  onJob('expire', ['active'], choice, async (id, model, real) => {
+    await real.store.expire(id);
+    model.job(id).state = 'expired';
+  });
+
+/** Whose lease is over goes back, and nobody else. */
+const sweep = (choice: Choice): Command => ({
+  check: always,
+  async run(model, real) {
+    const swept = model.idsIn('expired');
+    await sweepAll(model, real);
+    for (const id of [...swept, ...model.idsIn('active')]) await seen(real, model, id, choice);
+  },
+  toString: () => 'sweep()',
+});
+
+/** Nobody has swept yet: PostgreSQL lets the holder go on, to Redis the claim is lost already. Never both. */
+const completeExpired = (choice: Choice): Command =>
+  onJob('completeExpired', ['expired'], choice, async (id, model, real) => {
+    const mine = real.held.get(id);
+    const ended = mine?.job.moveToCompleted({ ok: true }, mine.token, false);
+    const refused = await ended?.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (refused !== undefined) return expect(String(refused)).toMatch(/lock/i);
+    held(real, id);
+    model.complete(id);
+  });
+
+const renewExpired = (choice: Choice): Command =>
+  onJob('renewExpired', ['expired'], choice, async (id, model, real) => {
+    const backend = sideOf(real, choice).worker.getBackend();
+    const lost = await backend.extendLocks([id], [real.held.get(id)?.token ?? ''], 60_000);
+    if (lost.length === 0) model.job(id).state = 'active';
+    else expect(lost).toEqual([id]);
+  });
+
+/** What was accepted, claimed or ended before is there afterwards. Claims go on: the lease is the store's. */
+const restart = (choice: Choice): Command => ({
+  check: ({ canRestart }) => canRestart,
+  async run(model, real) {
+    await real.store.restart?.();
+    await Promise.all(real.store.sides.map(({ backend }) => backend.ping()));
+    for (const id of model.jobs.keys()) await seen(real, model, id, choice);
+  },
+  toString: () => 'restart()',
+});
 
 const heartbeat = (choice: Choice): Command =>
   onJob('heartbeat', ['active'], choice, async (id, _model, real) => {
@@ -224,7 +281,7 @@ function lateEnd(choice: Choice, how: 'complete' | 'fail' | 'handBack'): Command
 const cancel = (choice: Choice): Command =>
   onJob(
     'cancel',
-    ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'],
+    ['waiting', 'delayed', 'active', 'expired', 'completed', 'failed', 'cancelled'],
     choice,
     async (id, model, real) => {
       expect(await sideOf(real, choice).client.cancel(id)).toBe(model.cancel(id));
@@ -248,8 +305,27 @@ const discard = (choice: Choice): Command =>
     if (isDead) model.job(id).state = 'discarded';
   });
 
-const tick = (choice: Choice): Command =>
-  onJob('tick', ['delayed'], choice, async (id, model, real) => {
+/** Several instances make the jobs of a schedule: one for each slot, whoever comes first. */
+function tick(choice: Choice, at: number): Command {
+  return {
+    check: always,
+    async run(model, real) {
+      const { name } = real.store.type;
+      const id = slotJobId(name, at);
+      // One that was taken away is not made again: its slot was decided.
+      if (model.jobs.has(id) && ['cancelled', 'discarded'].includes(model.job(id).state)) return;
+      const options = { attempts: 2, backoff: { type: 'policy' } };
+      const { backend } = sideOf(real, choice);
+      expect(await backend.add(name, { id, name, json: '{"n":0}', timestamp: Date.now(), options })).toBe(id);
+      if (!model.jobs.has(id)) model.add(id, 2, false);
+      await seen(real, model, id, choice);
+    },
+    toString: () => `tick(${choice.side}, ${at})`,
+  };
+}
+
+const promote = (choice: Choice): Command =>
+  onJob('promote', ['delayed'], choice, async (id, model, real) => {
     const job = await sideOf(real, choice).backend.queue(real.store.type.name).getJob(id);
     await job?.promote();
     model.interrupt(id);
@@ -280,7 +356,14 @@ export const commands = fc.commands(
     choices.map(cancel),
     choices.map(redrive),
     choices.map(discard),
-    choices.map(tick),
+    choices.map(promote),
+    fc.tuple(choices, fc.constantFrom(1_000, 2_000)).map((args) => tick(...args)),
+    choices.map(expire),
+    choices.map(expire),
+    choices.map(sweep),
+    choices.map(completeExpired),
+    choices.map(renewExpired),
+    choices.map(restart),
   ],
   { maxCommands: 25, size: 'max' },
 );
@@ -294,7 +377,7 @@ export async function conserved(model: Model, real: Real): Promise<void> {
   const count = (...states: State[]) => model.idsIn(...states).length;
   expect({ queued: waiting + prioritized + delayed, ...others }).toEqual({
     queued: count('waiting', 'delayed'),
-    active: count('active'),
+    active: count('active', 'expired'),
     completed: count('completed'),
     failed: count('failed'),
   });

@@ -1,6 +1,6 @@
 /**
  * The store against a model of it: random sequences of accept, claim, heartbeat, complete, fail, crash, hand back, cancel,
- * redrive, discard and tick, from two processes. `MODEL_RUNS` says how many sequences (default 60); a failure prints
+ * redrive, discard, leases that end, sweeps, ticks of a schedule and restarts of the server, from two processes. `MODEL_RUNS` says how many sequences (default 60); a failure prints
  * its seed and path.
  */
 import { randomUUID } from 'node:crypto';
@@ -19,7 +19,7 @@ onEveryStore('keeps to the model', (opened) => {
       let kept = 0;
       await fc.assert(
         fc.asyncProperty(commands, async (sequence) => {
-          const model = new Model();
+          const model = new Model(store.restart !== undefined);
           const keyPrefix = randomUUID();
           const real: Real = { store, held: new Map(), stale: [], tokens: 0, keyPrefix };
           try {

@@ -1,6 +1,7 @@
 /** What a store of jobs is, in memory and without clocks: the state of every job after any sequence of calls. */
 
-export type State = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled' | 'discarded';
+/** `expired`: running under a lease that is over, until somebody sweeps. */
+export type State = 'waiting' | 'delayed' | 'active' | 'expired' | 'completed' | 'failed' | 'cancelled' | 'discarded';
 
 interface ModelJob {
   state: State;
@@ -17,8 +18,14 @@ interface ModelJob {
 
 export class Model {
   readonly jobs = new Map<string, ModelJob>();
+  /** The server of this store may be ended and started again. */
+  readonly canRestart: boolean;
   /** Idempotency keys: the job each has made, and its payload. */
   readonly keys = new Map<string, { readonly id: string; readonly payload: number }>();
+
+  constructor(canRestart: boolean) {
+    this.canRestart = canRestart;
+  }
 
   idsIn(...states: readonly State[]): string[] {
     return [...this.jobs].filter(([, { state }]) => states.includes(state)).map(([id]) => id);
@@ -53,6 +60,13 @@ export class Model {
     job.state = verdict === 'dead' || job.attempts >= job.maxAttempts ? 'failed' : 'waiting';
   }
 
+  /** Every job whose lease is over waits again. */
+  sweep(): string[] {
+    const ids = this.idsIn('expired');
+    for (const id of ids) this.interrupt(id);
+    return ids;
+  }
+
   /** A hand-back and a lost lease: the job waits again, no attempt is spent. */
   interrupt(id: string): void {
     this.job(id).state = 'waiting';
@@ -66,6 +80,7 @@ export class Model {
         job.state = 'cancelled';
         return 'cancelled';
       case 'active':
+      case 'expired':
         job.cancelling = true;
         return 'cancelling';
       case 'completed':
@@ -88,6 +103,7 @@ export class Model {
   shown(id: string): string | undefined {
     const { state, cancelling } = this.job(id);
     if (state === 'discarded') return cancelling ? 'cancelled' : undefined;
+    if (state === 'expired') return 'active';
     return state;
   }
 }

@@ -24,8 +24,14 @@ export interface Store {
   readonly type: Job;
   readonly registry: Registry;
   readonly sides: readonly [Side, Side];
-  /** Ends the lease of a running job and sweeps it, as a claim loop of any worker does. */
+  /** Ends the lease of a running job. */
+  readonly expire: (id: string) => Promise<void>;
+  /** Gives back what runs without a lease, as a claim loop of any worker does. */
+  readonly sweep: () => Promise<void>;
+  /** Both. */
   readonly loseLease: (id: string) => Promise<void>;
+  /** Kills the server and starts it again; undefined where it is not ours alone. */
+  readonly restart: (() => Promise<void>) | undefined;
   readonly clear: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -44,7 +50,7 @@ export interface Real {
 
 const fail = (error: Error): void => void process.stderr.write(`${error.message}\n`);
 
-export async function openStore(url: string, type: Job): Promise<Store> {
+export async function openStore(url: string, type: Job, restart?: Store['restart']): Promise<Store> {
   const registry: Registry = {
     jobs: new Map([[type.name, type]]),
     find: (name) => (name === type.name ? type : undefined),
@@ -66,19 +72,24 @@ export async function openStore(url: string, type: Job): Promise<Store> {
   const sides = [sideOf(first), sideOf(second)] as const;
   const queue = first.queue(type.name);
   const leases = await openLeases(first, type.name);
+  // Twice: Redis marks first what it sweeps the next time.
+  const sweep = async (): Promise<void> => {
+    for (let round = 0; round < 2; round += 1) {
+      await leases.sweepIsDue();
+      await sides[1].worker.getBackend().moveStalledJobsToWait();
+    }
+  };
   return {
     type,
     registry,
     sides,
+    expire: leases.expire,
+    sweep,
     loseLease: async (id) => {
       await leases.expire(id);
-      const swept = await sides[1].worker.getBackend().moveStalledJobsToWait();
-      if (!swept.includes(id)) {
-        // Redis marks first what it sweeps the next time.
-        await leases.expire(id);
-        await sides[1].worker.getBackend().moveStalledJobsToWait();
-      }
+      await sweep();
     },
+    restart,
     clear: () => queue.obliterate({ force: true }),
     close: async () => {
       await leases.close();
@@ -91,6 +102,8 @@ export async function openStore(url: string, type: Job): Promise<Store> {
 
 interface Leases {
   readonly expire: (id: string) => Promise<void>;
+  /** Sweeps keep a distance to each other, by the clock too. */
+  readonly sweepIsDue: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -99,20 +112,20 @@ async function openLeases(backend: Backend, queue: string): Promise<Leases> {
   const { leaseConnection: connection } = backend;
   if (connection.kind === 'redis') {
     const client = await backend.queue(queue).getBackend().client;
-    const key = (name: string) => backend.queue(queue).toKey(name);
+    const forget = async (name: string): Promise<void> => void (await client.del(backend.queue(queue).toKey(name)));
     return {
-      expire: async (id) => {
-        await client.del(key(`${id}:lock`));
-        await client.del(key('stalled-check'));
-      },
+      expire: (id) => forget(`${id}:lock`),
+      sweepIsDue: () => forget('stalled-check'),
       close: () => Promise.resolve(),
     };
   }
   const pool = new Pool({ connectionString: connection.url, max: 1 });
+  const { schema } = connection;
   return {
     expire: async (id) => {
-      const { schema } = connection;
       await pool.query(`UPDATE ${schema}.job SET locked_until_ms = 0 WHERE queue = $1 AND id = $2`, [queue, id]);
+    },
+    sweepIsDue: async () => {
       await pool.query(`DELETE FROM ${schema}.meta WHERE queue = $1 AND field = 'stalled-check'`, [queue]);
     },
     close: () => pool.end(),

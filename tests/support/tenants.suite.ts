@@ -28,7 +28,7 @@ export function tenantTests(name: string, url: string, { workers = true }: { rea
     startRateTests(() => stage);
     drainTests(() => stage);
     uniqueTests(() => stage);
-    fairTests(() => stage);
+    fairTests(() => stage, name);
   });
 }
 
@@ -378,7 +378,7 @@ function drainTests(stageOf: () => TenantStage): void {
   }, 60_000);
 }
 
-function fairTests(stageOf: () => TenantStage): void {
+function fairTests(stageOf: () => TenantStage, name: string): void {
   test('levels order a fair queue within one tenant', async () => {
     const stage = stageOf();
     const runs: Run[] = [];
@@ -450,7 +450,7 @@ function fairTests(stageOf: () => TenantStage): void {
     const crowded = crowding();
     const allowedMs = 2 * percentile(idle, 0.95) + runMs + noiseMs * crowded;
     process.stdout.write(
-      `flood of ${flood} on ${stage.backend.kind}: others wait p95 ${percentile(busy, 0.95)} ms, idle ${percentile(idle, 0.95)} ms, crowding ${crowded.toFixed(1)}\n`,
+      `flood of ${flood} on ${name}: others wait p95 ${percentile(busy, 0.95)} ms, idle ${percentile(idle, 0.95)} ms, crowding ${crowded.toFixed(1)}\n`,
     );
     expect(percentile(busy, 0.95)).toBeLessThanOrEqual(allowedMs);
   }, 300_000);
