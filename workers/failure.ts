@@ -14,12 +14,15 @@ const frameLengthLimit = 500;
 export class AttemptFailed extends Error {
   /** −1: a dead letter at once. */
   readonly retryInMs: number;
+  /** The job becomes a dead letter. */
+  readonly isLast: boolean;
   constructor(ended: Pick<Ended, 'error' | 'outcome'>) {
     const { outcome, error } = ended;
     super(storedMessage(error));
     this.retryInMs = outcome.state === 'retry' ? outcome.delayMs : -1;
+    this.isLast = this.retryInMs === -1;
     // BullMQ reads this name as "no further attempt", whatever options a foreign producer gave the job.
-    this.name = this.retryInMs === -1 ? 'UnrecoverableError' : 'AttemptFailed';
+    this.name = this.isLast ? 'UnrecoverableError' : 'AttemptFailed';
     this.stack = storedStack(this.message, error);
   }
 }

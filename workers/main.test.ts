@@ -212,6 +212,27 @@ describe('a fleet that stops', () => {
     }
   });
 
+  it('counts an end when the store takes it, not when a handler is done', async () => {
+    const completed = async () =>
+      (await metrics.jobsCompleted.get()).values.find(({ labels }) => labels.queue === 'acting')?.value ?? 0;
+    const before = await completed();
+    const { id } = await client.enqueue(acting, { act: 'effect' });
+    let isTaken = false;
+    const compareAndSet: Backend['records']['compareAndSet'] = async (key, ...rest) => {
+      // The effect is confirmed, the handler nearly done: now somebody else gets the claim.
+      if (key.startsWith('once:') && !isTaken) {
+        isTaken = true;
+        await (await backend.queue('acting').getJob(id))?.moveToWait('0');
+      }
+      return backend.records.compareAndSet(key, ...rest);
+    };
+    const fleet = await startFleet({}, { ...backend, records: { ...backend.records, compareAndSet } });
+    const job = await ended(id);
+    await fleet.stop(1_000);
+    expect(job.attemptsStarted).toBe(2);
+    expect(await completed()).toBe(before + 1);
+  });
+
   it('frees a job before it writes down why: the platform may kill at any moment', async () => {
     let open = (): void => undefined;
     const gate = new Promise<void>((resolve) => {

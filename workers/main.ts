@@ -21,6 +21,7 @@ import { createLoops } from './loops.ts';
 import { applyQueueLimits } from './queue-limits.ts';
 import { recheckUnavailable } from './recheck.ts';
 import { type Heartbeat, startHeartbeat } from './registry.ts';
+import { countEnds } from './report.ts';
 import type { Loop } from './revive.ts';
 import { documentsMissing } from './services/documents.ts';
 import { type OpenTypes, openTypes } from './types.ts';
@@ -239,12 +240,15 @@ function openLoop(
       shared.onEnded(claim, ended);
     },
   };
-  const open: Loop['open'] = (isRetired) =>
-    openQueueWorker({
+  const open: Loop['open'] = (isRetired) => {
+    const opened = openQueueWorker({
       ...parts,
       concurrency: state.concurrencyOf(served.job),
       isStopping: () => state.isStopping || isRetired(),
     });
+    countEnds(opened.worker, served.job.name, options.metrics);
+    return opened;
+  };
   return { name: served.job.name, concurrency: state.concurrencyOf(served.job), open };
 }
 

@@ -1,11 +1,12 @@
 /** The last step of an attempt: one log line and its metrics. */
+import type { Worker } from 'bullmq';
 import { outsideId } from '../backends/slot-id.ts';
 import { JobError } from '../jobs/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Ended } from './attempt.ts';
 import type { Claim } from './claim.ts';
-import { storedMessage } from './failure.ts';
+import { AttemptFailed, storedMessage } from './failure.ts';
 
 /** Successes above this many a second are logged by sample only. */
 const fullRatePerS = 200;
@@ -22,8 +23,6 @@ export function createReport(queue: string, options: ReportOptions): (claim: Cla
   const { log, metrics } = options;
   const duration = metrics.jobDuration.labels(queue);
   const wait = metrics.jobWait.labels(queue);
-  const completed = metrics.jobsCompleted.labels(queue);
-  const failed = metrics.jobsFailed.labels(queue);
   const outcomes = new Map<string, { inc(): void }>();
   const isLogged = createSample(options.successSample);
   return (claim, ended) => {
@@ -36,10 +35,18 @@ export function createReport(queue: string, options: ReportOptions): (claim: Cla
     counter.inc();
     duration.observe(ended.durationMs / 1_000);
     if (claim.isFirst) wait.observe(Math.max(0, Date.now() - ended.durationMs - claim.dueAt) / 1_000);
-    if (state === 'done') completed.inc();
-    if (state === 'dead') failed.inc();
     if (state !== 'done' || isLogged()) writeLine(log, claim, ended);
   };
+}
+
+/** Counts ends as the store takes them: what a handler finished and the store refused is done again, here or elsewhere. */
+export function countEnds(worker: Worker, queue: string, metrics: Metrics): void {
+  const completed = metrics.jobsCompleted.labels(queue);
+  const failed = metrics.jobsFailed.labels(queue);
+  worker.on('completed', () => completed.inc());
+  worker.on('failed', (_job, error) => {
+    if (error instanceof AttemptFailed && error.isLast) failed.inc();
+  });
 }
 
 function writeLine(log: Log, claim: Claim, ended: Ended): void {

@@ -1,5 +1,5 @@
 /** One run as one JSON object, and whether it is red. */
-import { countByKind, type FindingKind } from './checker.ts';
+import { countByKind, type Finding, type FindingKind } from './checker.ts';
 import type { SideResult } from './judge-run.ts';
 import type { Scenario, Target } from './scenario.ts';
 import type { StoreName } from './servers.ts';
@@ -43,12 +43,16 @@ const storesFault = new Set<FindingKind>([
   'double tick',
 ]);
 
+const isExcused = ({ scenario, store }: Pick<Outcome, 'scenario' | 'store'>): boolean =>
+  scenario.needsLedger?.includes(store) ?? false;
+
+/** Findings that no missing ledger explains. */
+export const unexplained = (outcome: Outcome): readonly Finding[] =>
+  outcome.ours.findings.filter(({ kind }) => !isExcused(outcome) || !storesFault.has(kind));
+
 /** Times do not count here: they depend on what else the machine does. */
-export function isRed({ scenario, store, ours, problems }: Outcome): boolean {
-  const isExcused = scenario.needsLedger?.includes(store) ?? false;
-  const unexplained = ours.findings.filter(({ kind }) => !isExcused || !storesFault.has(kind));
-  return unexplained.length > 0 || problems.length > 0 || (!ours.isDrained && !isExcused);
-}
+export const isRed = (outcome: Outcome): boolean =>
+  unexplained(outcome).length > 0 || outcome.problems.length > 0 || (!outcome.ours.isDrained && !isExcused(outcome));
 
 export function unmetTargets({ targets }: Outcome): string[] {
   return targets
@@ -120,7 +124,7 @@ export function rowOf(outcome: Outcome, date: Date): Row {
     ...figures(ours),
     stock: stock === undefined ? null : { ...figures(stock), facts: stockFacts, details: details(stock) },
     red: isRed(outcome),
-    needsLedger: scenario.needsLedger?.includes(store) ?? false,
+    needsLedger: isExcused(outcome),
     targets,
     problems,
     facts,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Arena } from './arena.ts';
 import type { SideResult } from './judge-run.ts';
 import { type Options, type Row, rateOf } from './options.ts';
-import { isRed, type Outcome, type Skipped, unmetTargets } from './report.ts';
+import { isRed, type Outcome, type Skipped, unexplained, unmetTargets } from './report.ts';
 import { runSide } from './run-side.ts';
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -67,8 +67,8 @@ async function problemsOf({ scenario }: Row, ours: SideResult, arena: Arena): Pr
 }
 
 function tell(outcome: Outcome): void {
-  const { name, store, ours, problems } = outcome;
-  for (const finding of ours.findings.slice(0, findingsShown))
+  const { name, store, problems } = outcome;
+  for (const finding of unexplained(outcome).slice(0, findingsShown))
     say(`  ${name} ${store}: ${finding.kind} ${finding.id}: ${finding.detail}`);
   for (const problem of problems) say(`  ${name} ${store}: ${problem}`);
   for (const text of unmetTargets(outcome)) say(`  ${name} ${store}: missed: ${text}`);
