@@ -2,20 +2,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { lateAfterMs } from '../../backends/schedule-record.ts';
 import type { Arena } from './arena.ts';
-import type { Finding } from './checker.ts';
-import { type EffectLine, logPaths, readLog } from './logs.ts';
 import type { Scenario } from './scenario.ts';
-import { ticks, tickTypes } from './schedules.ts';
-import { type Dark, judgeTicks, slotsOf, type TickPlan } from './ticks.ts';
+import { caughtUp } from './tick-watch.ts';
+import type { Dark } from './ticks.ts';
 import { judgeUpserts, upsertRounds } from './upserts.ts';
 
-const missed: Readonly<Record<keyof typeof ticks, TickPlan['missed']>> = {
-  tick: 'all',
-  'tick-once': 'once',
-  'tick-skip': 'skip',
-};
-/** What is due is waited for so long; it runs one after the other. */
-const catchUpMs = 120_000;
 /** From the start of processes or of a store until they certainly work again. */
 const settleMs = 20_000;
 const roundsWanted = 50;
@@ -71,23 +62,4 @@ async function everybodyGone(arena: Arena, forMs: number): Promise<void> {
   arena.supervise(false);
   await Promise.all(arena.workers.slice().map((worker) => arena.kill(worker)));
   await wait(forMs);
-}
-
-/** What is found at the end: until then a tick that has no run yet is only late. */
-async function caughtUp(arena: Arena, span: Pick<TickPlan, 'dark' | 'from' | 'until'>): Promise<Finding[]> {
-  for (const limit = Date.now() + catchUpMs; ; ) {
-    const findings = judgeSchedules(arena, span);
-    if (!findings.some(({ kind }) => kind === 'missing tick') || Date.now() > limit) return findings;
-    await wait(1_000);
-  }
-}
-
-function judgeSchedules(arena: Arena, span: Pick<TickPlan, 'dark' | 'from' | 'until'>): Finding[] {
-  const effects = readLog<EffectLine>(logPaths(arena.folder).effects);
-  return tickTypes.flatMap((type) => {
-    const plan = { ...span, type, missed: missed[type], everyMs: ticks[type], lateAfterMs };
-    const { counts, findings } = judgeTicks(plan, slotsOf(effects, type));
-    for (const [what, count] of Object.entries(counts)) arena.facts.set(`${type} ${what}`, count);
-    return [...findings];
-  });
 }
