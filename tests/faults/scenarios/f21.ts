@@ -4,7 +4,7 @@ import { logPaths, type ProducerLine, readLog, type StateLine, type VitalsLine }
 import type { Scenario } from '../scenario.ts';
 import { redisServer } from '../servers.ts';
 
-const fillLimitMs = 60_000;
+const fillLimitMs = 240_000;
 const watchedMs = 10_000;
 
 export const scenario: Scenario = {
