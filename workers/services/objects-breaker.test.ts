@@ -33,6 +33,7 @@ function storeOf(get: ObjectStore['get']): ObjectStore {
     get,
     put: refuse,
     head: refuse,
+    async *folders() {},
     async *list() {},
     delete: refuse,
     presign: async () => undefined,
