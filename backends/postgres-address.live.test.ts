@@ -48,7 +48,9 @@ describe.skipIf(process.env['TEST_POSTGRES_URL'] === undefined)('an address of P
     const certificate = await giveCertificate(folder);
     await writeFile(join(folder, 'hba.conf'), hba);
     [postgres, plain] = await Promise.all([
-      postgresServer(join(folder, 'tls'), `ssl = on\n${certificate}hba_file = '${join(folder, 'hba.conf')}'\n`),
+      postgresServer(join(folder, 'tls'), {
+        settings: `ssl = on\n${certificate}hba_file = '${join(folder, 'hba.conf')}'\n`,
+      }),
       postgresServer(join(folder, 'plain')),
     ]);
     for (const role of roles.split(';')) await postgres.command(role);

@@ -91,7 +91,6 @@ start_redis_forms() {
 # A PostgreSQL of its own on the binaries the package brings along, reached by its address like anybody's.
 start_postgres() {
   [ -z "${TEST_POSTGRES_URL:-}" ] || return 0
-  chmod 755 "$services_run" # run by root, the server is nobody's
   node script/lib/postgres-server.js "$services_run/postgres" >"$services_run/postgres.url" 2>"$services_run/postgres.log" &
   services_pids+=($!)
   wait_for 30 test -s "$services_run/postgres.url" || { say 'PostgreSQL did not start:'; tail -n 5 "$services_run/postgres.log" >&2; exit 1; }
@@ -133,6 +132,27 @@ start_postgres_15() {
   services_pids+=($!)
   wait_for 30 "$programs/pg_isready" -h 127.0.0.1 -p "$port" || { say 'PostgreSQL 15 did not start:'; tail -n 5 "$services_run/postgres-15.log" >&2; exit 1; }
   export TEST_POSTGRES_15_URL="postgres://jobfleet@127.0.0.1:$port/postgres"
+}
+
+# Those between the two, on programs that npm has: 30 s and 150 MB the first time, so they start early and in the background.
+start_postgres_between() {
+  if [ -n "${TEST_POSTGRES_16_URL:-}" ] && [ -n "${TEST_POSTGRES_17_URL:-}" ]; then return 0; fi
+  node --import tsx script/lib/postgres-servers.ts "$services_run" "$services_cache" >"$services_run/postgres-between.log" 2>&1 &
+  postgres_between=$!
+  services_pids+=("$postgres_between")
+}
+
+await_postgres_between() {
+  [ -n "${postgres_between:-}" ] || return 0
+  local end=$((SECONDS + 180))
+  until [ -s "$services_run/postgres.env" ]; do
+    if ! kill -0 "$postgres_between" 2>/dev/null || [ "$SECONDS" -ge "$end" ]; then
+      skip 'PostgreSQL 16 and 17 suites' "their servers did not start: $(tail -n 1 "$services_run/postgres-between.log")"
+      return 0
+    fi
+    sleep 0.1
+  done
+  . "$services_run/postgres.env"
 }
 
 start_s3() {
@@ -189,12 +209,15 @@ start_mongo() {
 
 start_services() {
   services_run=$(mktemp -d "${TMPDIR:-/tmp}/jobfleet-services-XXXXXX")
+  chmod 755 "$services_run" # run by root, servers of PostgreSQL are nobody's
+  start_postgres_between
   start_redis
   start_redis_forms
   start_postgres
   start_postgres_15
   start_mongo
   start_s3
+  await_postgres_between
 }
 
 stop_services() {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { findBinaries } from '../../backends/embedded/binaries.ts';
+import { type BinarySearch, findBinaries } from '../../backends/embedded/binaries.ts';
 import { serverUser, spawnAs } from '../../backends/embedded/user.ts';
 import { eventually, freePort, startRedis } from '../support/redis-servers.ts';
 import type { StockAddress } from './types.ts';
@@ -81,10 +81,19 @@ max_connections = 200
 shared_buffers = 64MB
 `;
 
-/** A PostgreSQL nobody of ours looks after: whoever kills it starts it again. */
-export async function postgresServer(dir: string, more = ''): Promise<StoreServer> {
+/**
+ * A PostgreSQL nobody of ours looks after: whoever kills it starts it again. `settings`: more lines of its configuration;
+ * `search`: where its programs are, default those of the package.
+ */
+export async function postgresServer(
+  dir: string,
+  {
+    settings: more = '',
+    search = {},
+  }: { readonly settings?: string; readonly search?: Omit<BinarySearch, 'user'> } = {},
+): Promise<StoreServer> {
   const user = serverUser();
-  const { bin } = await findBinaries({ user });
+  const { bin } = await findBinaries({ user, ...search });
   const port = await freePort();
   await mkdir(dir, { mode: 0o700 });
   if (user.changed) await chown(dir, user.uid, user.gid);
