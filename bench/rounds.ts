@@ -14,12 +14,12 @@ export const perJob = (jobs: number, ms: number, cpuMicros: number): Measured =>
 });
 
 /** What each side gave, round by round. */
-export async function inTurn<Name extends string>(
+export async function inTurn<Name extends string, Found = Measured>(
   rounds: number,
-  sides: Readonly<Record<Name, () => Promise<Measured>>>,
-): Promise<Record<Name, Measured[]>> {
+  sides: Readonly<Record<Name, () => Promise<Found>>>,
+): Promise<Record<Name, Found[]>> {
   const names = Object.keys(sides) as Name[];
-  const found = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Measured[]>;
+  const found = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Found[]>;
   for (let round = 0; round < rounds; round += 1) {
     const first = round % names.length;
     for (const name of [...names.slice(first), ...names.slice(0, first)]) found[name].push(await sides[name]());

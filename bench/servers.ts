@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { openEmbedded } from '../backends/embedded/server.ts';
+import { openPool } from '../backends/postgres-pool.ts';
+import { migrate } from '../backends/postgres-schema.ts';
 import type { Goal } from './goal.ts';
 
 export interface Server {
@@ -87,6 +89,10 @@ export async function startPostgres(): Promise<Server> {
   });
   const { serverPid } = server;
   if (serverPid === undefined) throw new Error('the PostgreSQL of the bench cannot be seen from this process');
+  // The schemas of both sides, so that either may be opened first.
+  const pool = openPool(server.url, { max: 1, onError: (error) => process.stderr.write(`${error.message}\n`) });
+  await migrate(pool);
+  await pool.end();
   return {
     name: 'postgres',
     url: server.url,
