@@ -55,6 +55,8 @@ export interface JobFacts {
   readonly startBy?: number;
   /** How many children a parent waits for. */
   readonly children?: number;
+  /** A run of its schedule on demand. */
+  readonly isScheduled?: true;
   /** Version of these facts. */
   readonly v: 1;
 }

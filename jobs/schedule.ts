@@ -13,6 +13,11 @@ export interface Schedule<Payload = unknown> {
   /** Of every job; checked by the type's own schema at boot. At most 8 KiB of JSON. */
   readonly payload: Payload;
   /**
+   * A tick stands for every tenant that keeps documents in this collection of the type: it adds one job with the payload
+   * for each, and its handler does not run. Default: the tick is one job of nobody (`-`).
+   */
+  readonly tenants?: string;
+  /**
    * What becomes of ticks nobody was there for. `once` (default): one run for all of them. `skip`: none that is more than
    * 60 s late. `all`: every one, the newest 100, one after the other.
    */
@@ -46,6 +51,7 @@ const shape = z.strictObject({
   payload: z.unknown(),
   missed: z.enum(['once', 'skip', 'all']).optional(),
   overlap: z.enum(['skip', 'queue', 'replace']).optional(),
+  tenants: z.string().optional(),
 });
 
 /** Ticks that come faster are work that a job should loop over itself: each costs a job, its records and its lines. */
@@ -66,6 +72,11 @@ export function scheduleProblems(job: Job, atLeastMs: number = leastIntervalMs):
     zoneProblem(schedule.timeZone),
     payloadProblem(job, schedule.payload),
   ];
+  if (schedule.tenants !== undefined) {
+    if (!Object.hasOwn(job.collections ?? {}, schedule.tenants))
+      problems.push(`schedule.tenants "${schedule.tenants}" is no collection that the type declares`);
+    if (job.secretFields.length > 0) problems.push('a type with secret fields cannot have schedule.tenants');
+  }
   if (job.uniqueKey !== undefined)
     problems.push('a type with a schedule cannot have a uniqueKey: a tick that is a duplicate would be lost; drop one');
   return problems.filter((problem) => problem !== undefined);

@@ -65,6 +65,8 @@ export interface Prepared {
   readonly secrets: PreparedSecrets | undefined;
   readonly options: z.output<typeof ownOptions>;
   readonly tenant: string;
+  /** A run of its type's schedule on demand. */
+  readonly isScheduled: boolean;
   /** What the limits of its type count it by, hashed. */
   readonly limitKey: string | undefined;
   readonly acceptedAt: number;
@@ -93,6 +95,8 @@ export interface PrepareParts {
   /** Bounds each payload. */
   readonly limitBytes: number;
   readonly secrets: SecretBox | undefined;
+  /** Default false. */
+  readonly isScheduled?: boolean;
 }
 
 /** Throws `INVALID`, `TOO_LARGE`, `TOO_DEEP` or `KEY_MISSING` with the path of each problem; touches no store. `where` is put before each path. */
@@ -101,7 +105,7 @@ export function prepare(
   id: string,
   input: unknown,
   options: EnqueueOptions,
-  { now, limitBytes, secrets: box }: PrepareParts,
+  { now, limitBytes, secrets: box, isScheduled = false }: PrepareParts,
   where = '',
 ): Prepared {
   const checked = options === none ? none : parseOrRefuse(ownOptions, options, `${where}options`);
@@ -132,6 +136,7 @@ export function prepare(
     secrets,
     options: checked,
     tenant,
+    isScheduled,
     limitKey: hashedLimitKey(job, payload, secrets?.hash),
     acceptedAt: now,
     fingerprint: checked.idempotencyKey === undefined ? '' : (secrets?.fingerprint ?? fingerprint)(request()),

@@ -66,6 +66,8 @@ export interface Entrance {
   readonly route?: string;
   /** Hears of the rate the call was counted by. */
   readonly onRate?: AcceptParts['onRate'];
+  /** The job is a run of its type's schedule, for nobody; only operators have that entrance. */
+  readonly isScheduled?: boolean;
 }
 
 export interface Client {
@@ -127,12 +129,13 @@ export function createClient(parts: ClientParts): Client {
   ): Promise<Enqueued> => {
     const job = registry.find(type);
     if (job === undefined) throw unknownType(type, registry);
-    const { route = job.name, onRate, ...rest }: EnqueueOptions & Entrance = options ?? none;
+    const { route = job.name, onRate, isScheduled = false, ...rest }: EnqueueOptions & Entrance = options ?? none;
     at = now();
     const prepared = prepare(job, newId(job.name), payload, options === undefined ? none : rest, {
       now: at,
       limitBytes,
       secrets,
+      isScheduled,
     });
     let answer: Enqueued;
     try {

@@ -45,16 +45,17 @@ function usualOptions(job: Prepared['job']): JobsOptions {
 }
 
 /** Undefined for a job of nobody that asks for nothing: the usual case. */
-function factsOf({ options, tenant, limitKey }: Prepared, children: number): JobFacts | undefined {
+function factsOf({ options, tenant, limitKey, isScheduled }: Prepared, children: number): JobFacts | undefined {
   const { level = 'normal', startBy } = options;
-  if (tenant === '-' && level === 'normal' && limitKey === undefined && startBy === undefined && children === 0)
-    return undefined;
+  const isPlain = level === 'normal' && limitKey === undefined && startBy === undefined;
+  if (tenant === '-' && isPlain && children === 0 && !isScheduled) return undefined;
   return {
     tenant,
     ...(level === 'normal' ? {} : { level }),
     ...(limitKey === undefined ? {} : { limitKey }),
     ...(startBy === undefined ? {} : { startBy: Date.parse(startBy) }),
     ...(children === 0 ? {} : { children }),
+    ...(isScheduled ? { isScheduled } : {}),
     v: 1,
   };
 }

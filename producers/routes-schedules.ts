@@ -141,7 +141,10 @@ function runRoute(parts: ScheduleRouteParts): Route {
     },
     handle: async ({ params }) => {
       const { name, declared } = await declarationOf(parts, params.type);
-      const { id } = await parts.client.enqueueNamed(name, JSON.parse(declared.json), { route: 'schedule' });
+      const { id } = await parts.client.enqueueNamed(name, JSON.parse(declared.json), {
+        route: 'schedule',
+        isScheduled: true,
+      });
       const self = `/v1/jobs/${id}`;
       return { status: 202, headers: { location: self }, body: { id, type: name, links: { self } } };
     },

@@ -85,6 +85,12 @@ export function memoryDocuments(declared: Collections | undefined, now: () => nu
       },
       remove: async (scope, ids) => removeWhere(scope, (id) => ids.includes(id)),
       removePrefix: async (scope, prefix) => removeWhere(scope, (id) => id.startsWith(prefix)),
+      tenants: async (collection) =>
+        [...kept].flatMap(([name, all]) => {
+          const tenant = name.slice(collection.length + 1);
+          const isHeld = name.startsWith(`${collection}/`) && [...all.values()].some((one) => one.expiresAt > now());
+          return isHeld ? [tenant] : [];
+        }),
       async sweep() {
         let swept = 0;
         for (const one of kept.values())

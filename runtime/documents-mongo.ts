@@ -114,6 +114,7 @@ export function mongoDocuments(
           _id: { $gte: keyOf(scope, prefix), ...(end === undefined ? {} : { $lt: end }) },
         });
       }),
+    tenants: (collection) => told(() => of({ collection }).distinct('t', isLive(), many)),
     // Its TTL index does it.
     sweep: async () => 0,
     close: () => client.close(),

@@ -82,6 +82,10 @@ export function postgresDocuments(sql: Sql, collections: Collections): Documents
         if (all < sweepRows) return removed;
       }
     },
+    async tenants(collection) {
+      const text = `SELECT DISTINCT tenant FROM ${tableOf({ collection })} WHERE ${isLive}`;
+      return (await sql.run<{ readonly tenant: string }>(text, [], many)).map(({ tenant }) => tenant);
+    },
     sweep: (signal) => sweep(sql, collections, signal),
     close: async () => undefined,
   };

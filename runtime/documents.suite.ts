@@ -139,6 +139,23 @@ export function documentsSuite(name: string, open: () => Promise<Stage>): void {
       expect(await documents.get('loose', 'a')).toMatchObject({ who: 3 });
     });
 
+    test('names the tenants of a collection, and no others', async () => {
+      const names = ['a', 'a-b', 'b'].map((name) => `${name}-${randomBytes(4).toString('hex')}`);
+      for (const name of names) await stage.documents.of(name).put('things', { _id: 'x/y' });
+      const [gone = '', elsewhere = ''] = ['gone', 'elsewhere'].map(
+        (name) => `${name}-${randomBytes(4).toString('hex')}`,
+      );
+      await stage.documents.of(gone).put('things', { _id: 'x' });
+      await stage.documents.of(gone).remove('things', ['x']);
+      await stage.documents.of(elsewhere).put('loose', { _id: 'x' });
+      const found = await stage.documents.tenants('things');
+      expect(new Set(found).size).toBe(found.length);
+      expect(names.filter((name) => !found.includes(name))).toEqual([]);
+      expect(found).not.toContain(gone);
+      expect(found).not.toContain(elsewhere);
+      await expect(stage.documents.tenants('unknown')).rejects.toMatchObject(refused);
+    });
+
     test('removes by prefix, and nothing beside it', async () => {
       documents = fresh();
       const names = ['5m:', '5m:a', '5m:a/b', '5m:\u{10ffff}', '5m;', '5m', '5M:a', 'é1', 'é', 'f'];

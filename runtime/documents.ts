@@ -46,6 +46,8 @@ export interface Documents {
   of(tenant: string): TenantDocuments;
   /** What must be said wherever documents of the collection are shown; undefined: nothing. */
   attributionOf(collection: string): string | undefined;
+  /** Who keeps documents in a collection, in no order: for what the system does for every tenant. At most `queryLimits.manyMs`. */
+  tenants(collection: string): Promise<readonly string[]>;
   /** Why job types that need documents cannot run here; undefined when they can. Makes collections and indexes that are missing. */
   problem(): Promise<string | undefined>;
   /** Deletes what has expired, where the store does not do it by itself; how many. Stop by `signal`. */
@@ -87,6 +89,7 @@ export interface DocumentStore {
   find(scope: Scope, find: Find): Promise<{ readonly items: readonly StoredDocument[]; readonly hasMore: boolean }>;
   remove(scope: Scope, ids: readonly string[]): Promise<number>;
   removePrefix(scope: Scope, prefix: string): Promise<number>;
+  tenants(collection: string): Promise<readonly string[]>;
   sweep(signal: AbortSignal): Promise<number>;
   close(): Promise<void>;
 }
@@ -114,6 +117,11 @@ export function createDocuments(store: DocumentStore, collections: Collections):
     kind: store.kind,
     of: (tenant) => ofTenant(store, checkTenant(tenant), known, ready),
     attributionOf: (collection) => known(collection).attribution,
+    async tenants(collection) {
+      known(collection);
+      await ready();
+      return store.tenants(collection);
+    },
     async problem() {
       try {
         await ready();

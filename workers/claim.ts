@@ -38,6 +38,8 @@ export interface Claim {
   readonly fence: number;
   /** The tick of a schedule it is for, epoch ms; undefined for every other job. */
   readonly slot: number | undefined;
+  /** The system added it for the schedule of its type: a tick, or a run on demand. */
+  readonly isScheduled: boolean;
   /** Epoch ms at which the job was first due: its age counts from here, so that a long delay does not eat it up. */
   readonly dueAt: number;
   /** Claims that were lost so far (crash, lease), as the store counts them. */
@@ -56,6 +58,7 @@ export const idLimitBytes = 256;
 export function parseClaim(stored: StoredClaim, job: Job): Claim {
   const facts = factsOf(stored.opts.jobfleet);
   const id = stored.id ?? '';
+  const slot = slotOf(job.name, id);
   return {
     id,
     queue: job.name,
@@ -67,7 +70,8 @@ export function parseClaim(stored: StoredClaim, job: Job): Claim {
     attempt: stored.attemptsMade + 1,
     maxAttempts: stored.opts.attempts ?? job.policy.attempts,
     fence: stored.attemptsStarted,
-    slot: slotOf(job.name, id),
+    slot,
+    isScheduled: facts?.tenant === '-' && (slot !== undefined || facts.isScheduled === true),
     dueAt: stored.timestamp + (stored.opts.delay ?? 0),
     lostClaims: stored.stalledCounter,
     isFirst:
@@ -77,7 +81,7 @@ export function parseClaim(stored: StoredClaim, job: Job): Claim {
 }
 
 /** Undefined when they are not ours to read. A job without them (added on the board, by a foreign client) is nobody's. */
-function factsOf(value: unknown): Pick<JobFacts, 'limitKey' | 'startBy' | 'tenant'> | undefined {
+function factsOf(value: unknown): Pick<JobFacts, 'isScheduled' | 'limitKey' | 'startBy' | 'tenant'> | undefined {
   if (value === undefined || value === null) return { tenant: '-' };
   if (typeof value !== 'object' || !('tenant' in value) || typeof value.tenant !== 'string') return undefined;
   if (!tenantRule.test(value.tenant)) return undefined;
@@ -88,6 +92,7 @@ function factsOf(value: unknown): Pick<JobFacts, 'limitKey' | 'startBy' | 'tenan
     tenant: value.tenant,
     ...(limitKey === undefined ? {} : { limitKey }),
     ...(startBy === undefined ? {} : { startBy }),
+    ...('isScheduled' in value && value.isScheduled === true ? { isScheduled: true } : {}),
   };
 }
 

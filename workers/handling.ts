@@ -13,6 +13,7 @@ import { openFields, PlainSecretError, secretTexts } from '../jobs/secret-fields
 import { fetchPayload, PayloadLostError, type PayloadPointer, pointerOf } from '../runtime/payload-objects.ts';
 import { type SecretBox, SecretError } from '../runtime/secret-box.ts';
 import { type AttemptFacts, createContext, type Services } from './context.ts';
+import { addForTenants } from './for-tenants.ts';
 import { type Redact, redactSecrets } from './redact.ts';
 import type { Running } from './running.ts';
 import type { NoteSink } from './services/notes.ts';
@@ -74,6 +75,11 @@ export class Handling {
     };
     const pointer = pointerOf(claim.queue, claim.id, claim.payload);
     const stored = pointer === undefined ? claim.payload : await this.#fetchPayload(pointer);
+    if (job.schedule?.tenants !== undefined && claim.isScheduled)
+      return addForTenants(job, job.schedule.tenants, stored, this.#parts.services, {
+        id: facts.id,
+        signal: this.#running.signal,
+      });
     if (job.secretFields.length === 0) return this.#reviewed(facts, await this.#handle(facts, stored, alone));
     const payload = this.#openSecrets(stored);
     this.#redact = redactSecrets(secretTexts(job.secretFields, payload));

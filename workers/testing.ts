@@ -10,13 +10,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Backend } from '../backends/backend.ts';
+import { portableJson } from '../backends/portable.ts';
 import { lockOf } from '../backends/secret-owner.ts';
 import type { Enqueued, Handler } from '../jobs/define.ts';
+import { giveUp } from '../jobs/errors.ts';
 import { sealFields } from '../jobs/secret-fields.ts';
 import type { Documents, TenantDocuments } from '../runtime/documents.ts';
 import { memoryDocuments } from '../runtime/documents-memory.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
+import { inlineLimitBytes } from '../runtime/payload-objects.ts';
 import { createSecretBox } from '../runtime/secret-box.ts';
 import { type AttemptOutcome, attempt } from './attempt.ts';
 import { type Breakers, createBreakers } from './breaker.ts';
@@ -137,6 +140,9 @@ async function runOnce(
       bucket: async () => undefined,
       fetchUrl: options.fetchUrl ?? createFetch({ breakers }),
       enqueue: async (type, more, { idempotencyKey }) => {
+        // What no store takes: said here as a worker says it.
+        const json = portableJson(more, inlineLimitBytes);
+        if (typeof json !== 'string') throw giveUp('PAYLOAD_INVALID', `ctx.enqueue(${type}): ${json.problem}`);
         seen.enqueued.push({ type, payload: asStored(more), key: idempotencyKey });
         return receipt(type, idempotencyKey);
       },

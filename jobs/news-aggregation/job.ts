@@ -41,5 +41,5 @@ export default defineJob({
     news: { indexes: [['isLead', 'date'], ['feed', 'date'], ['story']], ttlMs: yearMs },
     news_stories: { ttlMs: yearMs },
   },
-  schedule: { cron: '*/5 * * * *', timeZone: 'UTC', payload: {} },
+  schedule: { cron: '*/5 * * * *', timeZone: 'UTC', payload: {}, tenants: 'feeds' },
 });

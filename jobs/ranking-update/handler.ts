@@ -21,7 +21,7 @@ export default defineHandler(job, {
     if (asOf > today) throw giveUp('PAYLOAD_INVALID', `asOf: expected a day that has come (${today}), got ${asOf}`);
     if (format === undefined) {
       for (const each of ['odi', 't20i', 'test'] as const)
-        await ctx.enqueue(job, { format: each, method, asOf: asked }, { key: each });
+        await ctx.enqueue(job, { format: each, method, ...(asked && { asOf: asked }) }, { key: each });
       return { rows: 0, asOf, changed: 0, tables: [] };
     }
     const updated: Updated[] = [];

@@ -37,5 +37,5 @@ export default defineJob({
   },
   policy: { timeoutMs: 600_000, concurrency: 2 },
   // Matches grow older by a year on 1 May, and ranks change without any play.
-  schedule: { cron: '5 0 1 5 *', timeZone: 'UTC', payload: {} },
+  schedule: { cron: '5 0 1 5 *', timeZone: 'UTC', payload: {}, tenants: 'ranking_tables' },
 });

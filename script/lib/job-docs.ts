@@ -69,7 +69,12 @@ function limits(job: Job): string {
     ...(job.limitKey === undefined ? [] : [['`limitKey`', 'set: `perKey` counts by it']]),
     ...(schedule === undefined
       ? []
-      : [['schedule', `\`${schedule.cron}\` (${schedule.timeZone}): \`${JSON.stringify(schedule.payload)}\``]]),
+      : [
+          [
+            'schedule',
+            `\`${schedule.cron}\` (${schedule.timeZone}): \`${JSON.stringify(schedule.payload)}\`${schedule.tenants === undefined ? '' : `, for each tenant with \`${schedule.tenants}\``}`,
+          ],
+        ]),
   ];
   return `## Limits\n\n${table(['limit', 'value'], rows)}`;
 }

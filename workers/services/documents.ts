@@ -45,6 +45,16 @@ export function attemptDocuments(
   };
 }
 
+/** Who keeps documents in a collection: for what the system does for every tenant. */
+export async function tenantsWith(
+  documents: Documents | undefined,
+  collection: string,
+  breakers: Pick<Breakers, 'enter'>,
+): Promise<readonly string[]> {
+  if (documents === undefined) throw giveUp('DOCUMENTS_MISSING', documentsMissing);
+  return counted(() => documents.tenants(collection), breakers);
+}
+
 /** In the worker, so that a child never holds what it is not to see. Runs for every row of an export. */
 function shaperOf(
   fields: readonly string[] | undefined,
