@@ -36,8 +36,12 @@ async function* pieces(body: Uint8Array, onHalf: () => Promise<void>): AsyncGene
   }
 }
 
-/** `open` makes a store that nobody else uses. */
-export function objectStoreSuite(name: string, open: () => Promise<ObjectStore>): void {
+/** `open` makes a store that nobody else uses, `openBroken` one that may not be written: wrong credentials, a folder that is closed. */
+export function objectStoreSuite(
+  name: string,
+  open: () => Promise<ObjectStore>,
+  openBroken: () => Promise<ObjectStore>,
+): void {
   describe(`object store on ${name}`, () => {
     let store: ObjectStore;
     beforeAll(async () => {
@@ -243,6 +247,25 @@ export function objectStoreSuite(name: string, open: () => Promise<ObjectStore>)
 
     test('answers a ping', async () => {
       await expect(store.ping()).resolves.toBeUndefined();
+    });
+
+    test('says in one sentence with its fix that it may not be written, and stores nothing', async () => {
+      const broken = await openBroken();
+      await expect(broken.ping()).rejects.toThrow(/cannot be (?:written|reached) .+STORAGE_URL/);
+      await expect(broken.put('t/-/broken', Buffer.from('x'), text)).rejects.toThrow();
+      await broken.close();
+      expect(await store.head('t/-/broken')).toBeUndefined();
+    });
+
+    test('signs links to itself, or none where the API serves the bytes', async () => {
+      await store.put('t/-/signed', Buffer.from('0123456789'), text);
+      const key = 't/-/signed';
+      const get = await store.presign({ method: 'GET', key, ttlMs: 60_000 });
+      const put = await store.presign({ method: 'PUT', key: 't/-/up', ttlMs: 60_000, ...text, sizeBytes: 2 });
+      const signs = store.kind === 's3';
+      expect([get?.method, put?.method]).toEqual(signs ? ['GET', 'PUT'] : [undefined, undefined]);
+      const answer = get === undefined ? '0123456789' : await (await fetch(get.url)).text();
+      expect(answer).toBe('0123456789');
     });
   });
 }

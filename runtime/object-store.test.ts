@@ -18,7 +18,17 @@ afterAll(async () => {
   for (const folder of made) await rm(folder, { recursive: true });
 });
 
-objectStoreSuite('a folder', async () => openObjectStore('file:objects', { baseDir: await newFolder() }));
+objectStoreSuite(
+  'a folder',
+  async () => openObjectStore('file:objects', { baseDir: await newFolder() }),
+  async () => {
+    const root = await newFolder();
+    const store = await openObjectStore(`file:${root}`, { baseDir: '/' });
+    // Closing it to ourselves would not stop root.
+    await rm(join(root, 'partial'), { recursive: true });
+    return store;
+  },
+);
 
 test('keeps folders 0700 and files 0600, and leaves nothing behind in partial/', async () => {
   const root = await newFolder();

@@ -1,6 +1,6 @@
 /**
  * One case of `images.ts` in a process of its own, so that memory is its own too:
- * `case.js ours|pipelines <formats> <folder> <photo …>`. Prints one JSON line.
+ * `case.js ours|pipelines|bare <formats> <folder> <photo …>`. Prints one JSON line.
  */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
@@ -64,13 +64,48 @@ async function pipelines(photo: string, own: string): Promise<string[]> {
   return made;
 }
 
+/** The calls of sharp that ours makes, one after the other: decoded once, each size from the one before, a placeholder. */
+async function bare(photo: string, own: string): Promise<string[]> {
+  sharp.cache(false);
+  sharp.concurrency(1);
+  const bytes = await readFile(photo);
+  const { autoOrient } = await sharp(bytes).metadata();
+  const made: string[] = [];
+  const levels: { readonly data: Buffer; readonly raw: { width: number; height: number; channels: 3 | 4 } }[] = [];
+  for (const { width, height } of planSizes(autoOrient, widths)) {
+    const before = levels.at(-1);
+    const image = before === undefined ? sharp(bytes).autoOrient() : sharp(before.data, { raw: before.raw });
+    const resized = image.resize(width, height, { fit: 'fill' });
+    const upright = before === undefined ? resized.toColourspace('srgb').raw({ depth: 'uchar' }) : resized.raw();
+    const { data, info } = await upright.toBuffer({ resolveWithObject: true });
+    levels.push({ data, raw: { width, height, channels: info.channels === 4 ? 4 : 3 } });
+  }
+  for (const format of formats) {
+    for (const { data, raw } of levels) {
+      const image = sharp(data, { raw });
+      if (format === 'jpeg') image.flatten({ background: '#ffffff' }).jpeg({ quality: 80, progressive: true });
+      if (format === 'webp') image.webp({ quality: 80, effort: 4 });
+      if (format === 'avif') image.avif({ quality: 50, effort: 2 });
+      const { width, height } = await image.toFile(join(own, `${raw.width}.${format}`));
+      made.push(`${width}x${height}.${format}`);
+    }
+  }
+  const smallest = levels.at(-1);
+  if (smallest !== undefined)
+    await sharp(smallest.data, { raw: smallest.raw }).resize(48, 48, { fit: 'inside' }).ensureAlpha().raw().toBuffer();
+  return made;
+}
+
+const sides: Readonly<Record<string, typeof ours>> = { ours, pipelines, bare };
+const make = sides[side];
+if (make === undefined) throw new Error(`expected one of ${Object.keys(sides).join(', ')}, got "${side}"`);
 const cpu = process.cpuUsage();
 const start = performance.now();
 const made: string[] = [];
 for (const [at, photo] of photos.entries()) {
   const own = join(folder, `${side}-${at}`);
   await mkdir(own);
-  const variants = await (side === 'ours' ? ours : pipelines)(photo, own);
+  const variants = await make(photo, own);
   made.push(...variants.map((variant) => `${basename(photo)} ${variant}`));
 }
 const used = process.cpuUsage(cpu);

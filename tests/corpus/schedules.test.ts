@@ -53,4 +53,4 @@ test('ten thousand schedules are checked and declared', () => {
   expect(jobs.flatMap((job) => scheduleProblems(job))).toEqual([]);
   expect(declaredSchedules(jobs)).toHaveLength(10_000);
   expect(performance.now() - startedAt).toBeLessThan(5_000 * crowding());
-});
+}, 300_000);
