@@ -13,7 +13,7 @@ export const scenario: Scenario = {
   needsLedger: ['postgres'],
   load: usualLoad,
   server: (_store, folder) =>
-    postgresServer(`${folder}/postgres`, 'synchronous_commit = off\nwal_writer_delay = 1000\n'),
+    postgresServer(`${folder}/postgres`, { settings: 'synchronous_commit = off\nwal_writer_delay = 1000\n' }),
   async inject(arena) {
     if (arena.side === 'ours') arena.facts.set('isRefused', (await isRefused(arena)) ? 1 : 0);
     const partMs = (arena.seconds * 1_000) / 4;
