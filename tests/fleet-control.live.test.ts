@@ -151,16 +151,18 @@ describe.each(stores)('workers whose clock is 65 minutes off, on %s', (store) =>
 
   it.each([shiftMs, -shiftMs])('hold on to what they run, and lose it when they die (%i ms)', async (ms) => {
     const { client } = await stage.open();
-    const worker = await stage.start(shift({ CLOCK_STEP_MS: String(ms) }));
+    // Long enough for a crowded machine: nothing but a death may lose it.
+    const lease = { LEASE_MS: '5000' };
+    const worker = await stage.start(shift({ CLOCK_STEP_MS: String(ms), ...lease }));
     const kept = await client.enqueue(acting, { act: 'wait' });
     await stage.started(kept.id);
     worker.child.kill('SIGUSR2');
     await expect.poll(worker.output, patience).toContain('not claiming');
-    const victim = await stage.start();
+    const victim = await stage.start(lease);
     const lost = await client.enqueue(acting, { act: 'wait' });
     await stage.started(lost.id);
     victim.child.kill('SIGKILL');
-    await stage.start();
+    await stage.start(lease);
     const runs = (id: string) => stage.count('started', id);
     // Others sweep, and find only what is lost.
     await expect.poll(() => runs(lost.id), patience).toBe(2);
