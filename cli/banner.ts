@@ -30,12 +30,12 @@ export function banner(facts: UpFacts, tookMs: number): string {
     ['Key', key],
     ['Data', `${facts.dataDir}/   (store: ${facts.store}${elsewhere})`],
   ];
-  const grey = Object.entries(facts.unavailable).map(([type, reason]) => `\n  ${type} cannot run here: ${reason}`);
+  const grey = Object.entries(facts.unavailable).map(([type, reason]) => `  ${type} cannot run here: ${reason}\n`);
   return `
 Jobfleet is ready (${(tookMs / 1_000).toFixed(1)} s).
 
 ${rows.map(([name, value]) => `  ${name.padEnd(7)}${value}`).join('\n')}
-${grey.join('')}
+${grey.length === 0 ? '' : `\n${grey.join('')}`}
 Try it:
 
   curl -sX POST ${url}/v1/jobs -H ${quoted(`authorization: Bearer ${key}`)} -H 'content-type: application/json' -d '{"type":"email-sending","payload":{"to":"ada@example.com","template":"welcome"}}'

@@ -25,7 +25,8 @@ test.each(Object.entries(keys))('a key %s is obeyed as it is', async (_name, key
   expect(await ask(key), 'its UTF-8, as curl sends it').toBe('200');
   const response = await fetch(`${api.url}/v1/types`, { headers: { authorization: bearer(key) } });
   expect(response.status, 'as our commands send it').toBe(200);
-  if (!/[^\0-\xff]/.test(key)) expect(await ask(Buffer.from(key, 'latin1')), 'its Latin-1').toBe('200');
+  const latin1 = Buffer.from(key, 'latin1');
+  expect(await ask(latin1.toString('latin1') === key ? latin1 : key), 'its Latin-1 where it has one').toBe('200');
   expect(await ask(key.slice(0, -1))).toBe('401');
   expect(await ask(`${key}x`)).toBe('401');
 });

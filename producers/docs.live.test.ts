@@ -25,6 +25,9 @@ test('shows every operation, breaks no rule of the policy, loads nothing from el
     await page.locator('#operations-jobs-enqueueJob').click();
     await page.getByText('Idempotent-Replayed').first().waitFor();
     expect(await page.locator('.opblock').count()).toBeGreaterThan(10);
+    expect(await page.title()).toBe('Jobfleet API');
+    expect(await page.getByRole('button', { name: 'Explore' }).isVisible()).toBe(false);
+    await page.getByRole('button', { name: 'Authorize' }).waitFor();
     expect(foreign).toEqual([]);
     expect(complaints).toEqual([]);
   } finally {

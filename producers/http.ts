@@ -128,6 +128,9 @@ const policy = {
   'style-src': ["'self'", "'unsafe-inline'"],
 };
 
+/** Without the logo of the web server and the field for other documents. */
+const docsStyle = '.swagger-ui .topbar .link, .swagger-ui .topbar .download-url-wrapper { display: none }';
+
 /** Plain HTTP keeps working: nothing here sends a browser to HTTPS. */
 async function addHeaders(app: FastifyInstance, options: ApiOptions): Promise<void> {
   const isSecure = options.publicUrl?.startsWith('https:') === true;
@@ -208,6 +211,7 @@ async function addDocs(app: FastifyInstance, routes: readonly Route[], options: 
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: false,
+      theme: { title: 'Jobfleet API', css: [{ filename: 'jobfleet.css', content: docsStyle }] },
       uiConfig: { deepLinking: true, persistAuthorization: false, validatorUrl: null },
     });
   });

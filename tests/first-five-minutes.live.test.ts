@@ -193,7 +193,7 @@ describe('the first five minutes', { timeout: 2 * hangLimitMs }, () => {
     expect(queues.find(({ name }) => name === 'email-sending')?.counts).toMatchObject({ completed: 2, failed: 0 });
     expect(await board(`/email-sending/${mailed}`)).toMatchObject({
       status: 'completed',
-      job: { id: mailed, progress: { percent: 100, text: 'sent' } },
+      job: { id: mailed, progress: { percent: 100 } },
     });
     const lines = JSON.stringify(await board(`/email-sending/${mailed}/logs`));
     for (const line of ['mail written', 'mail accepted by the server']) expect(lines).toContain(line);
@@ -318,10 +318,8 @@ describe('the first five minutes', { timeout: 2 * hangLimitMs }, () => {
       'completed',
     );
     expect((await board('')).queues.map(({ name }) => name)).toContain('hello');
-    expect(await board('/hello/job-data-schema'), 'the Add-job form').toMatchObject({
-      properties: { to: { type: 'string' }, template: {} },
-      required: expect.arrayContaining(['to']),
-    });
+    const form = JSON.stringify(await board('/hello/job-data-schema'));
+    expect(form, 'the Add-job form').toContain('"template":{"type":"string","const":"welcome"}');
     expect(await server.interrupt()).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 /** How the scripts install programs of the system, with the real `script/lib/install.sh` and package clients that fail or succeed. */
 import { execFile } from 'node:child_process';
-import { chmod, cp, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
