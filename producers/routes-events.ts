@@ -6,9 +6,11 @@ import { LimitedError } from './errors.ts';
 import { type EventStream, eventId, hasEnded, openEventStream } from './event-stream.ts';
 import type { JobStatus } from './job-status.ts';
 import type { JobWatch } from './job-watch.ts';
+import type { Credential } from './keys.ts';
 import { visibleTenant } from './login.ts';
 import { defineRoute, noBody, notFound, nothing, type Route } from './route.ts';
 import { jobId, summaryOf } from './routes-jobs.ts';
+import { shownData } from './shown-data.ts';
 import { storedId } from './stored-id.ts';
 
 export interface EventRouteParts {
@@ -63,7 +65,7 @@ export function eventRoutes({ backend, client, events }: EventRouteParts): Route
         if (hasEnded(status) && eventId(status) === lastEventId) return { status: 204 };
         refuseTooMany(events, credential.keyId);
         const stored = await storedId(backend, status.queue, params.id);
-        const body = openStream(events, credential.keyId, { queue: status.queue, id: stored, lastEventId });
+        const body = openStream(events, credential, { queue: status.queue, id: stored, lastEventId });
         return { status: 200, headers, body };
       },
     }),
@@ -72,16 +74,18 @@ export function eventRoutes({ backend, client, events }: EventRouteParts): Route
 
 function openStream(
   { watch, open }: EventStreams,
-  keyId: string,
+  credential: Credential,
   job: { readonly queue: string; readonly id: string; readonly lastEventId: string | undefined },
 ) {
   const describe = (status: JobStatus): object =>
-    hasEnded(status) ? { ...summaryOf(status), result: status.result } : summaryOf(status);
+    hasEnded(status)
+      ? { ...summaryOf(status), result: shownData(credential, status.tenant, status.result) }
+      : summaryOf(status);
   const stream = openEventStream({ describe, lastEventId: job.lastEventId }, () => {
     stop();
     open.delete(entry);
   });
-  const entry = { ...stream, keyId };
+  const entry = { ...stream, keyId: credential.keyId };
   open.add(entry);
   // A store that does not answer is asked again with the next event, or by the reader who comes back.
   const stop = watch.watch(job.queue, job.id, stream.tell, () => undefined);

@@ -15,6 +15,7 @@ import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
 import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
 import { describeReview, reviewAnswer } from './routes-reviews.ts';
+import { seesInFull, shownData } from './shown-data.ts';
 import type { SignedLinks } from './signed-links.ts';
 
 export interface JobRouteParts {
@@ -197,7 +198,8 @@ function showRoute({ backend, client, objects, links }: JobRouteParts): Route {
     method: 'GET',
     path: '/v1/jobs/{id}',
     operationId: 'getJob',
-    summary: 'One job, with its result and signed links to the files the result names.',
+    summary:
+      'One job, with its result and signed links to the files the result names. Of another tenant: the result masked and no files, unless the key has export:unmasked.',
     tag: 'jobs',
     scope: 'jobs',
     params: jobId,
@@ -208,12 +210,15 @@ function showRoute({ backend, client, objects, links }: JobRouteParts): Route {
       const job = await client.status(params.id, visibleTenant(credential));
       if (job === undefined) throw notFound();
       const [files, childJobs, review] = await Promise.all([
-        filesOf(job, objects, links, baseUrl),
+        seesInFull(credential, job.tenant) ? filesOf(job, objects, links, baseUrl) : [],
         readChildren(backend, job),
         job.status === 'completed' ? readReview(backend.records, job.queue, job.id) : undefined,
       ]);
       const shown = review === undefined ? null : describeReview(review);
-      return { status: 200, body: { ...summaryOf(job), result: job.result, review: shown, childJobs, files } };
+      const data = (found: unknown): unknown => shownData(credential, job.tenant, found);
+      const children = childJobs.map((child) => ({ ...child, result: data(child.result) }));
+      const result = data(job.result);
+      return { status: 200, body: { ...summaryOf(job), result, review: shown, childJobs: children, files } };
     },
   });
 }

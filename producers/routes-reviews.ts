@@ -11,6 +11,7 @@ import type { Credential } from './keys.ts';
 import { visibleTenant } from './login.ts';
 import { filesOf } from './result-files.ts';
 import { defineRoute, noBody, notFound, nothing, pageLimit, type Route } from './route.ts';
+import { seesInFull, shownData } from './shown-data.ts';
 import type { SignedLinks } from './signed-links.ts';
 import { typeOf } from './stored-id.ts';
 
@@ -124,7 +125,8 @@ function showRoute(parts: ReviewRouteParts): Route {
     method: 'GET',
     path: '/v1/reviews/{id}',
     operationId: 'getReview',
-    summary: 'One review by the id of its job: what was found, why it is doubtful, and signed links to the pictures.',
+    summary:
+      'One review by the id of its job: what was found, why it is doubtful, and signed links to the pictures. Of another tenant: masked and without them, unless the key has export:unmasked.',
     tag: 'reviews',
     scope: 'jobs',
     params: jobId,
@@ -133,8 +135,14 @@ function showRoute(parts: ReviewRouteParts): Route {
     answers: { 200: { description: 'The review, for 45 days.', schema: shownReview } },
     handle: async ({ params, credential, baseUrl }) => {
       const review = await visibleReview(parts, params.id, credential);
-      const { found, corrected } = await readReviewData(parts.objects, review);
-      const files = await filesOf({ result: review.pages, tenant: review.tenant }, parts.objects, parts.links, baseUrl);
+      const data = await readReviewData(parts.objects, review);
+      const [found, corrected] = [data.found, data.corrected].map((one) =>
+        one === undefined ? null : record.parse(shownData(credential, review.tenant, one)),
+      );
+      const named = { result: review.pages, tenant: review.tenant };
+      const files = seesInFull(credential, review.tenant)
+        ? await filesOf(named, parts.objects, parts.links, baseUrl)
+        : [];
       const body = { ...listedOf(review), data: found ?? null, corrected: corrected ?? null, files };
       return { status: 200, body };
     },

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { openSource } from '../jobs/document-ocr/source.ts';
 import { mask, maskText } from './mask.ts';
 import { isAadhaar, isCard, isGstin, isIban, isPan } from './mask-checks.ts';
 
@@ -17,6 +19,7 @@ const { pii } = z
       aadhaar: z.object({ valid, invalid: refused }),
       card: z.object({ valid, invalid: refused }),
       iban: z.object({ valid, invalid: refused }),
+      ifsc: z.object({ valid, invalid: refused }),
       phone: z.object({ cases: z.array(z.tuple([z.string(), z.string(), z.string()])) }),
       must_stay_readable: z.object({ values: z.array(z.tuple([z.string(), z.string()])) }),
     }),
@@ -59,9 +62,39 @@ describe('numbers of the shared examples', () => {
       expect(mask({ [field]: given })).toEqual({ [field]: out });
   });
 
+  test('IFSC: hidden behind a word that tells and under its own key, and no other word of letters and digits', () => {
+    for (const code of pii.ifsc.valid) {
+      for (const said of [`IFSC ${code}.`, `IFSC CODE\n${code}`, `Bank: HDFC, ${code}`]) {
+        expect(maskText(said)).not.toContain(code);
+        expect(maskText(said)).toContain(code.slice(-4));
+      }
+      expect(mask({ ifsc_code: code })).toEqual({ ifsc_code: `*******${code.slice(-4)}` });
+      expect(maskText(`invoice ${code}`)).toContain(code);
+    }
+    for (const entry of pii.ifsc.invalid) expect(maskText(`IFSC ${String(entry)}`)).toBe(`IFSC ${String(entry)}`);
+  });
+
   test('phones behind a key word', () => {
     for (const [text] of pii.phone.cases) expect(digitsOf(maskText(`phone: ${text}`))).toHaveLength(4);
   });
+});
+
+test('the text of a real receipt: account, IFSC, GSTIN, phone and mail are hidden, the rest is as it was', async () => {
+  const source = await openSource(await readFile(join(folder, 'invoices/oyo.pdf')), 'document');
+  const text = Array.from({ length: source.pageCount }, (_, index) => source.textOf(index)?.read.text ?? '').join('\n');
+  const hidden = [
+    ['00030340067212', '**********7212'],
+    ['HDFC0000003', '*******0003'],
+    ['06AABCO6063D1ZQ', '***********D1ZQ'],
+    ['080 100 444 66', '*** *** *44 66'],
+    ['contactus@oyorooms.com', 'c***@oyorooms.com'],
+  ] as const;
+  let expected = text;
+  for (const [value, shown] of hidden) {
+    expect(text).toContain(value);
+    expected = expected.replaceAll(value, shown);
+  }
+  expect(maskText(text)).toBe(expected);
 });
 
 test('what must stay readable does', () => {

@@ -27,7 +27,7 @@ const secretPairs = new Set([
   'encryption key',
 ]);
 const numberWords = new Set(
-  'aadhaar aadhar card creditcard gstin iban mobile msisdn pan phone telephone whatsapp bankaccount'.split(' '),
+  'aadhaar aadhar card creditcard gstin iban ifsc mobile msisdn pan phone telephone whatsapp bankaccount'.split(' '),
 );
 const numberPairs = new Set([
   'account number',
@@ -161,6 +161,10 @@ const edge = '[A-Za-z0-9_]';
 const gstin = new RegExp(`(?<!${edge})[0-9]{2}[A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]Z[0-9A-Z](?!${edge})`, 'gi');
 const pan = new RegExp(`(?<!${edge})[A-Z]{5}[0-9]{4}[A-Z](?!${edge})`, 'gi');
 const iban = new RegExp(`(?<!${edge})[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!${edge})`, 'g');
+/** Forms that invoices and orders are numbered by, too: only behind a word that tells. */
+const ifsc = new RegExp(`(?<!${edge})[A-Z]{4}0[A-Z0-9]{6}(?!${edge})`, 'g');
+const ifscWord = /\b(?:ifsc|bank|branch|neft|rtgs|imps)\b/i;
+const wordReach = 20;
 const jwt = /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?/g;
 const bearer = /\b(Bearer|Basic)\s{1,4}[A-Za-z0-9._~+/=-]{6,}/gi;
 const ownKey = /(?<![A-Za-z0-9_])jf_[a-z]+_[A-Za-z0-9]{8,64}_[A-Za-z0-9]{16,128}/g;
@@ -175,12 +179,12 @@ const named =
 export function maskText(input: string): string {
   const text = input.length > textLimit ? `${input.slice(0, textLimit)}… [cut]` : input;
   // Most texts hold none of the marks a pattern needs; looking for the marks first is ten times faster.
-  const numbered = fourDigits.test(text) ? maskNumbers(text) : text;
+  const numbered = numberMark.test(text) ? maskNumbers(text) : text;
   const credentials = credentialMark.test(numbered) ? maskCredentials(numbered) : numbered;
   return credentials.includes('@') ? maskEmails(credentials) : credentials;
 }
 
-const fourDigits = /[0-9](?:[ :-]?[0-9]){3}/;
+const numberMark = /[0-9](?:[ :-]?[0-9]){3}|[A-Z]{4}0/;
 const credentialMark = /[=:]|eyJ|jf_|bearer|basic|\/v1\/objects\//i;
 
 function maskNumbers(text: string): string {
@@ -188,7 +192,10 @@ function maskNumbers(text: string): string {
     text
       .replaceAll(gstin, (found) => (isGstin(found) ? keepLastFour(found) : found))
       .replaceAll(pan, (found) => (isPan(found) ? keepLastFour(found) : found))
-      .replaceAll(iban, maskIban),
+      .replaceAll(iban, maskIban)
+      .replaceAll(ifsc, (found, at: number, whole: string) =>
+        ifscWord.test(whole.slice(Math.max(0, at - wordReach), at)) ? keepLastFour(found) : found,
+      ),
   );
 }
 
