@@ -55,7 +55,7 @@ const shape = z.strictObject({
 });
 
 /** Ticks that come faster are work that a job should loop over itself: each costs a job, its records and its lines. */
-export const leastIntervalMs = 10_000;
+const leastIntervalMs = 10_000;
 
 /**
  * Why the schedule of a job type cannot work, one sentence each; empty when it can, or when there is none. `atLeastMs` is

@@ -305,17 +305,8 @@ describe.each(stores)('on $name', ({ name, open }) => {
 
   it('notes, files, matches and tables are as if nothing had happened', async () => {
     const calm = await tablesOf('calm');
-    for (const { kind, tag, id } of victims) {
-      const own = documents.of(tag);
-      if (kind === 'note')
-        expect((await own.page('notifications', {})).items).toMatchObject([{ _id: id, _version: 1 }]);
-      if (kind === 'export') expect(await keysOf(`t/${tag}/exports/`)).toEqual([`t/${tag}/exports/${id}/cache.csv`]);
-      if (kind === 'ranking') expect((await tablesOf(tag))['rankings'], tag).toEqual(calm['rankings']);
-      if (kind !== 'match') continue;
-      expect(await tablesOf(tag), tag).toEqual(calm);
-      expect((await own.page('match_intakes', {})).items).toEqual([]);
-      expect(await keysOf(`t/${tag}/cricket/`)).toHaveLength(1);
-    }
+    for (const victim of victims.filter(({ kind }) => kind in writers))
+      expect(await keptOf(victim), victim.tag).toEqual(wantedOf(victim, calm));
     const count = (kind: Victim['kind']): number => victims.filter((one) => one.kind === kind).length;
     const { backend } = await stage.open();
     const done = async (type: string) => (await backend.queue(type).getJobCounts('completed'))['completed'];
@@ -347,6 +338,17 @@ describe.each(stores)('on $name', ({ name, open }) => {
     return tables;
   };
 
+  /** What a job that writes has left, whatever became of it on the way. */
+  const keptOf = async ({ kind, tag }: Victim): Promise<unknown> => {
+    const own = documents.of(tag);
+    if (kind === 'note') return (await own.page('notifications', {})).items.map(({ _id, _version }) => [_id, _version]);
+    if (kind === 'export') return keysOf(`t/${tag}/exports/`);
+    const tables = await tablesOf(tag);
+    if (kind === 'ranking') return tables['rankings'];
+    const sources = await keysOf(`t/${tag}/cricket/`);
+    return { tables, open: (await own.page('match_intakes', {})).items, sources: sources.length };
+  };
+
   const keysOf = async (prefix: string): Promise<string[]> => {
     const keys: string[] = [];
     for await (const { key } of stage.objects.list(prefix)) keys.push(key);
@@ -364,19 +366,21 @@ describe.each(stores)('on $name', ({ name, open }) => {
   };
 });
 
+function wantedOf({ kind, tag, id }: Victim, calm: Readonly<Record<string, unknown>>): unknown {
+  if (kind === 'note') return [[id, 1]];
+  if (kind === 'export') return [`t/${tag}/exports/${id}/cache.csv`];
+  return kind === 'ranking' ? calm['rankings'] : { tables: calm, open: [], sources: 1 };
+}
+
+const types: Readonly<Partial<Record<Victim['kind'], string>>> = {
+  mail: 'email-sending',
+  export: 'data-export',
+  match: 'match-aggregation',
+  ranking: 'ranking-update',
+};
+
 function typeOf(kind: Victim['kind']): string {
-  switch (kind) {
-    case 'mail':
-      return 'email-sending';
-    case 'export':
-      return 'data-export';
-    case 'match':
-      return 'match-aggregation';
-    case 'ranking':
-      return 'ranking-update';
-    default:
-      return 'notification-sending';
-  }
+  return types[kind] ?? 'notification-sending';
 }
 
 function holdOf(kind: Writer, step: Step): Hold['writers'][string] {

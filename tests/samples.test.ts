@@ -133,7 +133,7 @@ test('each is run by the ticks of its schedule, in a fleet', async () => {
   // As declared, but every second, and with a source of rates that is there.
   const soon = [...registry.jobs].flatMap(([name, job]) => {
     const { schedule } = job;
-    if (schedule === undefined || registry.handlerUrl(name).includes('/examples/') === false) return [];
+    if (schedule === undefined || !registry.handlerUrl(name).includes('/examples/')) return [];
     const payload: unknown = name === 'rate-alert' ? { url: source.url } : schedule.payload;
     return [[name, { ...job, schedule: { ...schedule, cron: '* * * * * *', payload } }] as const];
   });

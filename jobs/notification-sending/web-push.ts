@@ -64,7 +64,7 @@ function requestFor(keys: VapidKeys, payload: Push, to: Subscription, id: string
       vapidDetails: keys,
     });
     // Text, whatever their types say: the time to live is a number. And undici counts the body itself.
-    const headers = Object.entries(details.headers)
+    const headers = Object.entries<unknown>(details.headers)
       .filter(([name]) => name !== 'Content-Length')
       .map(([name, value]) => [name, String(value)]);
     return { url: details.endpoint, headers: Object.fromEntries(headers), body: details.body ?? Buffer.alloc(0) };

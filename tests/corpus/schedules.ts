@@ -1,6 +1,6 @@
 /** Schedules that nobody should declare, and what is said of each; some that look wrong and are not. */
 
-export interface ScheduleCase {
+interface ScheduleCase {
   readonly name: string;
   /** Over `{cron: '0 3 * * *', timeZone: 'UTC', payload: {}}`. */
   readonly schedule: Readonly<Record<string, unknown>>;

@@ -26,7 +26,7 @@ export interface Comparison {
 }
 
 const json = (file: string): unknown => JSON.parse(readFileSync(join(sharedData, file), 'utf8'));
-export const letters = (text: string): string => text.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
+const letters = (text: string): string => text.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
 
 export function compareDocument(entry: DocumentEntry, read: ReadDocument): Comparison {
   const { file, type } = entry;
