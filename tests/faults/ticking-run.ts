@@ -4,10 +4,9 @@ import { lateAfterMs } from '../../backends/schedule-record.ts';
 import type { Arena } from './arena.ts';
 import type { Scenario } from './scenario.ts';
 import { caughtUp } from './tick-watch.ts';
-import type { Dark } from './ticks.ts';
 import { judgeUpserts, upsertRounds } from './upserts.ts';
 
-/** From the start of processes or of a store until they certainly work again. */
+/** Of ordinary ticks after the return. */
 const settleMs = 20_000;
 const roundsWanted = 50;
 const shownAtMost = 20;
@@ -30,17 +29,21 @@ export function tickingScenario(
     async inject(arena) {
       const isFull = arena.seconds >= fullSeconds;
       const from = Date.now();
-      const dark: Dark[] = [];
       const rounds = isFull ? roundsWanted : Math.ceil((roundsWanted * arena.seconds) / fullSeconds);
       const problems = await upsertRounds(arena, rounds);
       arena.facts.set('upsertRounds', rounds);
       arena.facts.set('upsertMs', Date.now() - from);
-      dark.push(await absence(() => breakStore(arena)));
+      const disturbedAt = Date.now();
+      await breakStore(arena);
       await arena.every(2_000, async () => {
         const victim = arena.pick();
         if (victim !== undefined) await arena.kill(victim);
       });
-      dark.push(await absence(() => everybodyGone(arena, isFull ? lateAfterMs + 8_000 : 12_000)));
+      arena.supervise(false);
+      await Promise.all(arena.workers.slice().map((worker) => arena.kill(worker)));
+      const gone = Date.now();
+      await wait(isFull ? lateAfterMs + 8_000 : 12_000);
+      const dark = { from: disturbedAt, gone, back: Date.now() };
       await arena.refill();
       await wait(settleMs);
       const findings = await caughtUp(arena, { from: from + 1_000, until: Date.now(), dark });
@@ -49,17 +52,4 @@ export function tickingScenario(
     },
     problems: (_ours, arena) => problemsOf.get(arena) ?? ['the schedules were not judged'],
   };
-}
-
-async function absence(act: () => Promise<void>): Promise<Dark> {
-  const from = Date.now();
-  await act();
-  const back = Date.now();
-  return { from, back, to: back + settleMs };
-}
-
-async function everybodyGone(arena: Arena, forMs: number): Promise<void> {
-  arena.supervise(false);
-  await Promise.all(arena.workers.slice().map((worker) => arena.kill(worker)));
-  await wait(forMs);
 }

@@ -47,7 +47,7 @@ export const scenario: Scenario = {
     arena.facts.set('claimedAfterwards', between(stepped, rightAt, Number.POSITIVE_INFINITY));
     arena.facts.set('early', countEarly(arena));
     if (arena.side === 'stock') return;
-    const span = { from: startedAt + 1_000, until: Date.now(), dark: [] };
+    const span = { from: startedAt + 1_000, until: Date.now() };
     arena.facts.set('tickFindings', (await caughtUp(arena, span, ['tick'])).length);
   },
   targets: (_ours, { facts }) => [
