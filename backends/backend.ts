@@ -148,6 +148,8 @@ export interface RecordStore {
   putIfAbsent(key: string, value: string, ttlMs: number | null): Promise<RecordEntry & { readonly stored: boolean }>;
   /** `null` deletes. False when the version is no longer that one. */
   compareAndSet(key: string, version: number, value: string | null, ttlMs: number | null): Promise<boolean>;
+  /** From now on they live for `ttlMs`; their versions stay. What is absent stays so. */
+  expire(keys: readonly string[], ttlMs: number): Promise<void>;
   get(keys: readonly string[]): Promise<(RecordEntry | undefined)[]>;
   /** All whose key begins so, in the order of their keys. Redis walks every key it has: for a look, never on the way of a job. */
   list(prefix: string): Promise<(RecordEntry & { readonly key: string })[]>;

@@ -51,6 +51,21 @@ export function recordTests(stage: Stage, register: Register): void {
     expect(await records.compareAndSet(key, version, '4', day)).toBe(false);
   });
 
+  register('cuts the life of records, whatever wrote them, and keeps their versions', async () => {
+    const { records } = stage.first;
+    const [kept = '', ...keys] = Array.from({ length: 31 }, () => randomUUID());
+    const puts = await Promise.all(
+      [kept, ...keys].map((key, n) => records.putIfAbsent(key, `${n}`, n === 0 ? null : day)),
+    );
+    expect(puts.map(({ stored, value }) => [stored, value])).toEqual(puts.map((_, n) => [true, `${n}`]));
+    await records.expire([kept], day);
+    expect(await records.compareAndSet(kept, puts[0]?.version ?? 0, '"changed"', null)).toBe(true);
+    await Promise.all(keys.map((key) => records.expire([key, randomUUID()], 50)));
+    await until(async () => expect(await records.get(keys)).toEqual(keys.map(() => undefined)));
+    expect(await records.get([kept])).toMatchObject([{ value: '"changed"' }]);
+    await records.expire([], 50);
+  });
+
   register('makes a record last by a change without expiry', async () => {
     const { records } = stage.first;
     const key = randomUUID();

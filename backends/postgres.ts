@@ -62,7 +62,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
     capabilities: capabilities[options.kind],
     // The delayed state keeps the job's place in the queue; BullMQ's way back to waiting would put it at the tail.
     handBack: (job, token) => job.moveToDelayed(Date.now(), token),
-    records: postgresRecords(pool),
+    records: postgresRecords(pool, options.batching ?? true),
     tags,
     limiter: postgresLimiters(pool),
     // A full disk is the operator's to watch; PostgreSQL does not know of it before it is there.

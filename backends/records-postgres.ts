@@ -1,7 +1,10 @@
 /** `RecordStore` in schema `jobfleet`: one statement or function each, expiry compared with the server's clock. */
 import type { Pool } from 'pg';
-import type { RecordEntry, RecordStore } from './backend.ts';
+import type { RecordStore } from './backend.ts';
+import { gather } from './gather.ts';
+import { isLost } from './postgres-pool.ts';
 import { checkRecord } from './record-limits.ts';
+import { asError } from './unreachable.ts';
 
 interface Row {
   readonly key: string;
@@ -12,25 +15,36 @@ interface Row {
 
 const alive = '(expires_at IS NULL OR expires_at > clock_timestamp())';
 
-// The second half answers for a record that was there before. It sees nothing when another session made the record after
-// this statement began; the caller then asks again.
+// In the order of keys, as every statement of many takes its rows: two that meet wait for each other and do not deadlock.
+// The second half answers for records that were there before. It sees nothing of one that another session made after this
+// statement began; its caller then asks again.
 const put = `
-  WITH put AS (
+  WITH given AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::float8[]) AS g (key, value, ttl)
+  ), put AS (
     INSERT INTO jobfleet.record AS r (key, value, version, expires_at)
-    VALUES ($1, $2, jobfleet.next_version(0), jobfleet.expiry($3::float8))
+    SELECT key, value, jobfleet.next_version(0), jobfleet.expiry(ttl) FROM given ORDER BY key
     ON CONFLICT (key) DO UPDATE
       SET value = EXCLUDED.value, version = jobfleet.next_version(r.version), expires_at = EXCLUDED.expires_at
       WHERE r.expires_at <= clock_timestamp()
-    RETURNING value, version::float8 AS version)
-  SELECT true AS stored, value, version FROM put
+    RETURNING key, value, version::float8 AS version)
+  SELECT key, true AS stored, value, version FROM put
   UNION ALL
-  SELECT false, value, version::float8 FROM jobfleet.record
-   WHERE key = $1 AND ${alive} AND NOT EXISTS (SELECT FROM put)`;
+  SELECT key, false, value, version::float8 FROM jobfleet.record
+   WHERE key = ANY($1::text[]) AND ${alive} AND key NOT IN (SELECT key FROM put)`;
 
+// Of two changes of one version in a batch one is made; its place says which.
 const replace = `
-  UPDATE jobfleet.record
-     SET value = $3, version = jobfleet.next_version(version), expires_at = jobfleet.expiry($4::float8)
-   WHERE key = $1 AND version = $2::bigint AND ${alive}`;
+  UPDATE jobfleet.record AS r
+     SET value = g.value, version = jobfleet.next_version(r.version), expires_at = jobfleet.expiry(g.ttl)
+    FROM unnest($1::text[], $2::bigint[], $3::text[], $4::float8[]) WITH ORDINALITY AS g (key, version, value, ttl, place)
+   WHERE r.key = g.key AND r.version = g.version AND ${alive}
+  RETURNING g.place::int AS place`;
+
+const shorten = `
+  UPDATE jobfleet.record AS r SET expires_at = jobfleet.expiry(g.ttl)
+    FROM unnest($1::text[], $2::float8[]) AS g (key, ttl)
+   WHERE r.key = g.key AND ${alive}`;
 
 const remove = `DELETE FROM jobfleet.record WHERE key = $1 AND version = $2::bigint AND ${alive}`;
 
@@ -40,22 +54,77 @@ const read = `SELECT key, value, version::float8 AS version FROM jobfleet.record
 const startingWith = `
   SELECT key, value, version::float8 AS version FROM jobfleet.record WHERE key ^@ $1 AND ${alive} ORDER BY key`;
 
-export function postgresRecords(pool: Pool): RecordStore {
+interface Put {
+  readonly key: string;
+  readonly value: string;
+  readonly ttlMs: number | null;
+}
+
+type Stored = Awaited<ReturnType<RecordStore['putIfAbsent']>>;
+
+/** Writes that come together share a statement and its commit, unless `batching` is false. */
+export function postgresRecords(pool: Pool, batching: boolean): RecordStore {
+  /** One statement for all; where one of them undid it, each by itself. */
+  const sharing = <Entry, Answer>(together: (batch: readonly Entry[]) => Promise<readonly Answer[]>) => {
+    const alone = async (entry: Entry): Promise<Answer> => {
+      const [answer] = await together([entry]);
+      if (answer === undefined) throw new RangeError('a statement of one record answered for none');
+      return answer;
+    };
+    if (!batching) return alone;
+    return gather<Entry, Answer>({
+      most: 25,
+      mostWeight: 25,
+      weigh: () => 1,
+      lanes: 2,
+      async send(batch) {
+        try {
+          return await together(batch);
+        } catch (error) {
+          if (batch.length === 1 || isLost(error)) throw error;
+          return Promise.all(batch.map((entry) => alone(entry).catch(asError)));
+        }
+      },
+    });
+  };
+  const putOne = sharing<Put, Stored | 'unseen'>(async (batch) => {
+    const values = [batch.map(({ key }) => key), batch.map(({ value }) => value), batch.map(({ ttlMs }) => ttlMs)];
+    const { rows } = await pool.query<Row & { stored: boolean }>({ name: 'jobfleet-record-put', text: put, values });
+    const found = new Map(rows.map(({ key, stored, value, version }) => [key, { stored, value, version }]));
+    return batch.map(({ key }) => found.get(key) ?? 'unseen');
+  });
+  const replaceOne = sharing<Put & { readonly version: number }, boolean>(async (batch) => {
+    const values = [
+      batch.map(({ key }) => key),
+      batch.map(({ version }) => version),
+      batch.map(({ value }) => value),
+      batch.map(({ ttlMs }) => ttlMs),
+    ];
+    const { rows } = await pool.query<{ place: number }>({ name: 'jobfleet-record-set', text: replace, values });
+    const changed = new Set(rows.map(({ place }) => place));
+    return batch.map((_, index) => changed.has(index + 1));
+  });
+  const shortenOne = sharing<Pick<Put, 'key' | 'ttlMs'>, true>(async (batch) => {
+    const values = [batch.map(({ key }) => key), batch.map(({ ttlMs }) => ttlMs)];
+    await pool.query({ name: 'jobfleet-record-expire', text: shorten, values });
+    return batch.map(() => true);
+  });
   return {
     async putIfAbsent(key, value, ttlMs) {
       checkRecord(key, value);
       for (;;) {
-        const { rows } = await pool.query<RecordEntry & { stored: boolean }>(put, [key, value, ttlMs]);
-        if (rows[0] !== undefined) return rows[0];
+        const stored = await putOne({ key, value, ttlMs });
+        if (stored !== 'unseen') return stored;
       }
     },
     async compareAndSet(key, version, value, ttlMs) {
       checkRecord(key, value);
-      const { rowCount } =
-        value === null
-          ? await pool.query(remove, [key, version])
-          : await pool.query(replace, [key, version, value, ttlMs]);
+      if (value !== null) return replaceOne({ key, version, value, ttlMs });
+      const { rowCount } = await pool.query(remove, [key, version]);
       return rowCount === 1;
+    },
+    async expire(keys, ttlMs) {
+      await Promise.all(keys.map((key) => shortenOne({ key, ttlMs })));
     },
     async get(keys) {
       if (keys.length === 0) return [];

@@ -3,6 +3,7 @@ import { Cluster } from 'ioredis';
 import type { RecordEntry, RecordStore } from './backend.ts';
 import { checkRecord } from './record-limits.ts';
 import type { RedisClient } from './redis-client.ts';
+import { script } from './redis-script.ts';
 
 // Versions are microseconds of Redis's clock, so that a record made anew never repeats one of its former life. A double
 // holds them exactly until the year 2255; '%.0f' because Lua would print them as 1.7e+15.
@@ -17,22 +18,22 @@ const store = `
   redis.call('HSET', KEYS[1], 'value', ARGV[1], 'version', version)
   if ARGV[2] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end`;
 
-const putIfAbsent = `
+const putIfAbsent = script(`
   local found = redis.call('HMGET', KEYS[1], 'value', 'version')
   if found[1] then return {0, found[1], found[2]} end
   ${nextVersion} ${store}
-  return {1, ARGV[1], version}`;
+  return {1, ARGV[1], version}`);
 
-const compareAndSet = `
+const compareAndSet = script(`
   if redis.call('HGET', KEYS[1], 'version') ~= ARGV[3] then return 0 end
   ${nextVersion} ${store}
-  return 1`;
+  return 1`);
 
-const compareAndDelete = `
+const compareAndDelete = script(`
   if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
-  return redis.call('DEL', KEYS[1])`;
+  return redis.call('DEL', KEYS[1])`);
 
-const acquire = `
+const acquire = script(`
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -42,7 +43,7 @@ const acquire = `
   redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
   local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
   redis.call('PEXPIREAT', KEYS[1], last[2])
-  return 1`;
+  return 1`);
 
 const recordKey = (key: string) => `jobfleet:record:${key}`;
 const holderKey = (key: string) => `jobfleet:holder:${key}`;
@@ -68,16 +69,19 @@ export function redisRecords(client: RedisClient): RecordStore {
   return {
     async putIfAbsent(key, value, ttlMs) {
       checkRecord(key, value);
-      const [stored, found, version] = answer(await client.eval(putIfAbsent, 1, recordKey(key), value, ttlMs ?? ''));
+      const [stored, found, version] = answer(await putIfAbsent(client, [recordKey(key)], [value, ttlMs ?? '']));
       return { stored: stored === '1', value: found, version: Number(version) };
     },
     async compareAndSet(key, version, value, ttlMs) {
       checkRecord(key, value);
       const changed =
         value === null
-          ? await client.eval(compareAndDelete, 1, recordKey(key), version)
-          : await client.eval(compareAndSet, 1, recordKey(key), value, ttlMs ?? '', version);
+          ? await compareAndDelete(client, [recordKey(key)], [version])
+          : await compareAndSet(client, [recordKey(key)], [value, ttlMs ?? '', version]);
       return changed === 1;
+    },
+    async expire(keys, ttlMs) {
+      await Promise.all(keys.map((key) => client.pexpire(recordKey(key), ttlMs)));
     },
     get,
     async list(prefix) {
@@ -91,7 +95,7 @@ export function redisRecords(client: RedisClient): RecordStore {
     },
     async acquire(key, holder, max, ttlMs) {
       checkRecord(key, holder);
-      return (await client.eval(acquire, 1, holderKey(key), holder, max, ttlMs)) === 1;
+      return (await acquire(client, [holderKey(key)], [holder, max, ttlMs])) === 1;
     },
     async release(key, holder) {
       await client.zrem(holderKey(key), holder);

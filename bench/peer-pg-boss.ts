@@ -1,4 +1,5 @@
 /** pg-boss 12 in its best setting: woken by the database, batches, and the next fetch at once while batches are full. */
+import { Pool } from 'pg';
 import type { Payload } from './payload.ts';
 import type { PeerOptions } from './peers.ts';
 import { handle, retrying, type Side } from './side.ts';
@@ -17,13 +18,13 @@ interface Boss {
   ): Promise<unknown>;
   offWork(name: string, options?: object): Promise<void>;
   deleteAllJobs(name: string): Promise<unknown>;
-  getQueueStats(name: string, options?: object): Promise<unknown>;
 }
 
 const queue = 'raw';
 
 export async function openPgBoss({ server, module, atOnce }: PeerOptions): Promise<Side> {
   const PgBoss = module['PgBoss'] as new (options: object) => Boss;
+  const pool = new Pool({ connectionString: server.url, max: 1 });
   const boss = new PgBoss({ connectionString: server.url, max: 30, useListenNotify: true });
   boss.on('error', (error) => void process.stderr.write(`${error.message}\n`));
   await boss.start();
@@ -47,12 +48,19 @@ export async function openPgBoss({ server, module, atOnce }: PeerOptions): Promi
       await boss.work(queue, options, (jobs) => Promise.all(jobs.map(({ data }) => handle(data))));
       return { stop: () => boss.offWork(queue, { wait: true }) };
     },
+    // Its own statistics are a few seconds old.
     counts: async () => {
-      const [stats] = (await boss.getQueueStats(queue, { force: true })) as { readonly [count: string]: number }[];
-      const count = (name: string): number => stats?.[`${name}Count`] ?? Number.NaN;
-      return { waiting: count('ready'), active: count('active'), delayed: count('deferred'), failed: count('failed') };
+      const { rows } = await pool.query<{ state: string; count: number }>(
+        'SELECT state::text, count(*)::int AS count FROM pgboss.job WHERE name = $1 GROUP BY 1',
+        [queue],
+      );
+      const count = (state: string): number => rows.find((row) => row.state === state)?.count ?? 0;
+      return { waiting: count('created'), active: count('active'), delayed: count('retry'), failed: count('failed') };
     },
     clear: async () => void (await boss.deleteAllJobs(queue)),
-    close: () => boss.stop({ graceful: false }),
+    close: async () => {
+      await boss.stop({ graceful: false });
+      await pool.end();
+    },
   };
 }

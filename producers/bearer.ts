@@ -16,7 +16,10 @@ export const keyVariable = z
     z
       .string()
       .min(32, 'expected at least 32 characters (blanks around them do not count)')
-      .refine((key) => !control.test(key), 'expected no line breaks or other control characters: headers cannot carry them')
+      .refine(
+        (key) => !control.test(key),
+        'expected no line breaks or other control characters: headers cannot carry them',
+      )
       .refine(
         (key) => Buffer.byteLength(key) <= longestBytes,
         `expected at most ${longestBytes} bytes: no request can carry more`,

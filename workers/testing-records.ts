@@ -27,6 +27,12 @@ export function memoryRecords(): RecordStore {
       else write(key, value, version + 1, ttlMs);
       return true;
     },
+    async expire(keys, ttlMs) {
+      for (const key of keys) {
+        const found = find(key);
+        if (found !== undefined) write(key, found.value, found.version, ttlMs);
+      }
+    },
     get: async (keys) => keys.map((key) => find(key)),
     list: async (prefix) =>
       [...entries.keys()]

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { repeating } from '../../tests/support/repeating-records.ts';
 import { memoryRecords } from '../testing-records.ts';
 import { createOnce } from './once.ts';
@@ -61,5 +61,8 @@ describe('a once-record', () => {
     expect(await createOnce(records, { ...scope(1), id: 'mail_2' }).begin('a', 'repeat')).toEqual({ state: 'run' });
     await once.shorten();
     expect(await once.begin('a', 'repeat')).toEqual({ state: 'done', result: 1 });
+    vi.useFakeTimers({ now: Date.now() + 86_400_000, toFake: ['Date'] });
+    expect(await createOnce(records, scope(2)).begin('a', 'repeat')).toEqual({ state: 'run' });
+    vi.useRealTimers();
   });
 });
