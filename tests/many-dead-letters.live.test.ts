@@ -28,7 +28,6 @@ describe.each([
     let stage: TenantStage;
     let queue: string;
     let made: readonly string[];
-    let letters: DeadLetters;
     const open = (): DeadLetters =>
       createDeadLetters({ backend: stage.backend, queues: [queue], checkPayload: () => undefined });
     beforeAll(async () => {
@@ -42,7 +41,6 @@ describe.each([
           count: count / reasons.length - 1,
           reason: [`${code}: ${words[0]}`, words[1]],
         });
-      letters = open();
     }, 5 * minute);
     afterAll(async () => {
       await stage.cleanUp();

@@ -38,6 +38,7 @@ export function mortal(real: Backend, diesAt: number, moment: Moment): Mortal {
         return records.acquire(key, holder, ...args);
       }),
     release: (...args) => step(() => records.release(...args)),
+    expire: (...args) => step(() => records.expire(...args)),
     list: (prefix) => step(() => records.list(prefix)),
   };
   return {
