@@ -28,6 +28,12 @@ export function postgresSql(pool: Pool): Sql {
   };
 }
 
+/**
+ * A table that was filled just now has no statistics: the server takes it for tiny, and reads and sorts all that is behind
+ * the place of a page. Without bitmaps it walks the index in order, which is right for a page of any table.
+ */
+const inOrder = 'SET LOCAL enable_bitmapscan = off';
+
 async function runOne<Row extends object>(
   pool: Pool,
   text: string,
@@ -36,7 +42,7 @@ async function runOne<Row extends object>(
 ): Promise<Row[]> {
   const client = await pool.connect();
   try {
-    await client.query(`BEGIN; SET LOCAL statement_timeout = ${Math.round(timeoutMs)}`);
+    await client.query(`BEGIN; SET LOCAL statement_timeout = ${Math.round(timeoutMs)}; ${inOrder}`);
     const { rows } = await (values.length === 0 ? client.query<Row>(text) : client.query<Row>(text, [...values]));
     await client.query('COMMIT');
     client.release();
