@@ -134,7 +134,7 @@ test('a command reads .env in its folder; the environment wins, and a mistake is
       () => 'it went well',
       (error: { readonly code: number; readonly stderr: string }) => `${error.code} ${error.stderr}`,
     );
-  expect(await said({})).toMatch(/^2 No server is known here\./);
+  expect(await said({})).toMatch(/^2 No server is known here: /);
   await writeFile(join(folder, '.env'), `JOBFLEET_URL=http://127.0.0.1:2\nJOBFLEET_KEY="${'k'.repeat(32)}"\n`);
   expect(await said({})).toMatch(/^1 http:\/\/127\.0\.0\.1:2 does not answer/);
   expect(await said({ JOBFLEET_URL: 'http://127.0.0.1:3' })).toMatch(/^1 http:\/\/127\.0\.0\.1:3 does not answer/);

@@ -53,7 +53,7 @@ build_versitygw() {
   local folder="$services_cache/versitygw-$versitygw_version"
   local part="$folder.$$.part" # of this run: another may still be compiling
   [ ! -x "$folder/versitygw" ] || return 0
-  find_go || { say 'The S3 suite will be skipped; Go 1.21 or later on PATH does too.'; return 0; }
+  find_go || { say 'Without it the S3 suite is skipped. Go 1.21 or later on PATH will do instead.'; return 0; }
   say "Building versitygw $versitygw_version for the S3 suite, in the background …"
   mkdir -p "$part"
   (
