@@ -70,8 +70,8 @@ async function produce(side: Side): Promise<void> {
       calls.add(one);
       void one.finally(() => calls.delete(one));
     }
-    // What could not be sent in time is not made up for: a producer that is held back sends less.
-    if (calls.size >= inFlightAtMost) n = Math.max(n, Math.min(due, last));
+    // What could not be sent in time is not made up for: a producer that is held back sends less. A number of jobs is kept.
+    if (load.most === undefined && calls.size >= inFlightAtMost) n = Math.max(n, due);
     await wait(tickMs);
   }
   await Promise.all(calls);

@@ -10,8 +10,8 @@ const watchedMs = 10_000;
 export const scenario: Scenario = {
   title: 'Redis of 24 MB is filled by 600 adds a second while nobody works; then the workers start',
   stores: ['redis'],
-  // About 9,000 of them fill it.
-  load: { rate: 600, padBytes: 2_000, most: 9_500 },
+  // About 8,000 of them fill it.
+  load: { rate: 600, padBytes: 2_200, most: 9_500 },
   startsIdle: true,
   server: () => redisServer({ maxmemory: '24mb', 'maxmemory-policy': 'noeviction' }),
   async inject(arena) {
