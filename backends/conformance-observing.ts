@@ -49,7 +49,7 @@ export function observingTests(stage: Stage, register: Register): void {
     await until(async () => expect(await queue.getCompletedCount()).toBe(2));
     expect((await queue.getJobLogs('x_1')).logs).toEqual(Array.from({ length: 20 }, (_, n) => `x_1 ${480 + n}`));
     expect((await queue.getJobLogs('x_2')).logs).toEqual(Array.from({ length: 500 }, (_, n) => `x_2 ${n}`));
-    expect(counts.map((of) => of.at(-1)).toSorted()).toEqual([20, 500]);
+    expect(new Set(counts.map((of) => of.at(-1)))).toEqual(new Set([20, 500]));
   });
 
   register('refuses a line that cannot be stored, and keeps those that came with it', async () => {

@@ -172,5 +172,7 @@ function slotsOf(store: () => string): void {
   }, 240_000);
 }
 
-describe.each(['embedded', 'postgres'])('%s', (store) => slotsOf(() => store));
+describe.each(['embedded', 'postgres'])('%s', (store) => {
+  slotsOf(() => store);
+});
 onRedisForms('schedules', (_name, url) => slotsOf(url));

@@ -17,11 +17,12 @@ onEveryStore('keeps to the model', (opened) => {
     async () => {
       const store = opened();
       let kept = 0;
+      let firstSlot = 0;
       await fc.assert(
         fc.asyncProperty(commands, async (sequence) => {
           const model = new Model(store.restart !== undefined);
-          const keyPrefix = randomUUID();
-          const real: Real = { store, held: new Map(), stale: [], tokens: 0, keyPrefix };
+          firstSlot += 60_000;
+          const real: Real = { store, held: new Map(), stale: [], tokens: 0, keyPrefix: randomUUID(), firstSlot };
           try {
             await fc.asyncModelRun(() => ({ model, real }), sequence);
             await conserved(model, real);

@@ -45,6 +45,8 @@ export interface Real {
   readonly stale: Held[];
   /** Makes this sequence's idempotency keys its own: they outlive their jobs. */
   readonly keyPrefix: string;
+  /** The first of this sequence's own slots of a schedule: what was noted of a job outlives it too. */
+  readonly firstSlot: number;
   tokens: number;
 }
 
