@@ -157,7 +157,9 @@ async function checkJobTypes({ QUEUE_URL }: Environment, registry: Registry, doc
   return [
     ...served.map(({ job }): Finding => ({ check: job.name, state: 'ok', detail: 'can run here.' })),
     ...served.flatMap(({ job, handler, env }) =>
-      handler.gaps(env).map((detail): Finding => ({ check: job.name, state: 'missing', detail: `${detail}.` })),
+      Object.values(handler.gaps(env)).map(
+        (detail): Finding => ({ check: job.name, state: 'missing', detail: `${detail}.` }),
+      ),
     ),
     ...Array.from(unavailable, ([name, reason]): Finding => ({ check: name, state: 'missing', detail: reason })),
   ];

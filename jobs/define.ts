@@ -60,6 +60,17 @@ export interface Job<Name extends string = string, P extends z.ZodType = z.ZodTy
   readonly collections?: Readonly<Record<string, Collection>>;
   /** `optional`: the type runs without documents too; what then asks for them is `DOCUMENTS_MISSING`. Default `needed`. */
   readonly documents?: 'needed' | 'optional';
+  /**
+   * Parts of the type that a worker may lack while it runs the others, such as channels: by variables (`gaps` of the handler),
+   * or by documents. The API refuses payloads of a part that no worker has (503 `TYPE_UNAVAILABLE`).
+   */
+  readonly parts?: {
+    readonly names: readonly string[];
+    /** Those that work where documents are kept only, of a type whose documents are `optional`. */
+    readonly needDocuments?: readonly string[];
+    /** Which one a payload needs. */
+    of(payload: z.output<P>): string;
+  };
   /** Jobs of this type that come by themselves. */
   readonly schedule?: Schedule<z.input<P>>;
   /** While a job with the same key is queued or running, enqueue answers with it (`duplicate: true`) and stores nothing. */
@@ -200,8 +211,8 @@ export interface Handler {
   readonly env: z.ZodType;
   /** Why this machine cannot run the type (a program that is missing, and how to get it); undefined when it can. */
   readonly missing: () => Promise<string | undefined>;
-  /** What of the type cannot run with these values of the declared variables, one sentence each; the rest runs. */
-  readonly gaps: (env: unknown) => readonly string[];
+  /** Parts of the type that cannot run with these values of the declared variables: name → one sentence; the rest runs. */
+  readonly gaps: (env: unknown) => Readonly<Record<string, string>>;
   /** Imports what only a run needs, such as a codec. A spare child does it before its job comes. */
   readonly load: () => Promise<void>;
   /** Once per process. `env` are the values of the declared variables. */
@@ -224,8 +235,8 @@ export function defineHandler<
   spec: {
     readonly env?: E;
     readonly missing?: () => Promise<string | undefined>;
-    /** Parts that lack a variable, such as one of several channels: said at the start and by `doctor`. */
-    readonly gaps?: (env: z.output<E>) => readonly string[];
+    /** Parts (`parts` of the job) that lack a variable, by name: said at the start, by `doctor`, and to those who add such jobs. */
+    readonly gaps?: (env: z.output<E>) => Readonly<Record<string, string>>;
     /** `() => import('./heavy.ts')`; `open` or `run` import the same file where they use it. */
     readonly load?: () => Promise<unknown>;
     readonly open?: (env: z.output<E>) => O | Promise<O>;
@@ -237,7 +248,7 @@ export function defineHandler<
     job,
     env,
     missing: spec.missing ?? (async () => undefined),
-    gaps: (values) => spec.gaps?.(env.parse(values) as z.output<E>) ?? [],
+    gaps: (values) => spec.gaps?.(env.parse(values) as z.output<E>) ?? {},
     async load() {
       await spec.load?.();
     },

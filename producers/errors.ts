@@ -37,7 +37,7 @@ export const producerCodes = {
   TYPE_UNAVAILABLE: {
     status: 503,
     title: 'Job type unavailable',
-    help: 'No worker of the fleet can run the type now; `detail` says what is missing. Nothing was stored.',
+    help: 'No worker of the fleet can run the type, or the part of it that the payload needs, now; `detail` says what is missing. Nothing was stored.',
   },
   UNAUTHENTICATED: { status: 401, title: 'Unauthenticated', help: 'Send "Authorization: Bearer <key>".' },
   UNAVAILABLE: {

@@ -1,6 +1,7 @@
-/** Which job types no worker of the fleet can run, and why: what is added for them would only wait. */
+/** Which job types, or parts of them, no worker of the fleet can run, and why: what is added for them would only wait. */
 import { z } from 'zod';
 import type { Backend } from '../backends/backend.ts';
+import type { Job } from '../jobs/define.ts';
 import type { Registry } from '../jobs/registry.ts';
 import { ProducerError } from './errors.ts';
 import { readJson } from './job-status.ts';
@@ -8,7 +9,7 @@ import { readJson } from './job-status.ts';
 const missingNote = z.object({ reason: z.string() });
 const freshMs = 5_000;
 
-/** Why no worker can run a type, by type; workers renew these records every 20 s. Types nobody speaks of are not in it. */
+/** Why no worker can run a type or a part of it (`<type>/<part>`), by name; workers renew these records every 20 s. What nobody speaks of is not in it. */
 export async function unavailableTypes(
   backend: Pick<Backend, 'records'>,
   types: readonly string[],
@@ -24,38 +25,56 @@ export async function unavailableTypes(
   return reasons;
 }
 
-/** Throws `TYPE_UNAVAILABLE` for a body that adds a job of such a type. Looks at the records at most every 5 s. */
+/**
+ * Throws `TYPE_UNAVAILABLE` for a body that adds a job of such a type, or one whose payload needs such a part of its type.
+ * Looks at the records at most every 5 s.
+ */
 export function refuseUnavailable(
   backend: Pick<Backend, 'records'>,
   registry: Registry,
   now: () => number = Date.now,
 ): (body: unknown) => Promise<void> {
+  const names = [...registry.jobs.values()].flatMap(({ name, parts }) => [
+    name,
+    ...(parts?.names ?? []).map((part) => `${name}/${part}`),
+  ]);
   let known: Promise<ReadonlyMap<string, string>> | undefined;
   let lookedAt = 0;
   const look = (): Promise<ReadonlyMap<string, string>> => {
     if (known !== undefined && now() - lookedAt < freshMs) return known;
     lookedAt = now();
-    known = unavailableTypes(backend, [...registry.jobs.keys()]);
+    known = unavailableTypes(backend, names);
     // The store's own trouble is told by the add itself.
     return (known = known.catch(() => new Map()));
   };
   return async (body) => {
     const reasons = await look();
     if (reasons.size === 0) return;
-    for (const type of typesIn(body)) {
-      const name = registry.find(type)?.name ?? type;
-      const reason = reasons.get(name);
+    for (const { type, payload } of addedBy(body)) {
+      const job = registry.find(type);
+      const name = job?.name ?? type;
+      const reason = reasons.get(name) ?? reasons.get(`${name}/${partOf(job, payload)}`);
       if (reason !== undefined) throw new ProducerError('TYPE_UNAVAILABLE', `No worker can run ${name}: ${reason}`);
     }
   };
 }
 
-/** Of the jobs a body adds: one, a batch, a flow. Payloads are the caller's own. */
-function typesIn(body: unknown): string[] {
-  if (Array.isArray(body)) return body.flatMap(typesIn);
+/** Undefined for a type without parts, and for a payload that is refused anyway. */
+function partOf(job: Job | undefined, payload: unknown): string | undefined {
+  const parsed = job?.parts === undefined ? undefined : job.payload.safeParse(payload);
+  return parsed?.success === true ? job?.parts?.of(parsed.data) : undefined;
+}
+
+interface Added {
+  readonly type: string;
+  readonly payload: unknown;
+}
+
+/** The jobs a body adds: one, a batch, a flow. What is inside a payload is the caller's own. */
+function addedBy(body: unknown): Added[] {
+  if (Array.isArray(body)) return body.flatMap(addedBy);
   if (typeof body !== 'object' || body === null) return [];
-  return Object.entries(body).flatMap(([name, value]) => {
-    if (name === 'type') return typeof value === 'string' ? [value] : [];
-    return name === 'items' || name === 'children' ? typesIn(value) : [];
-  });
+  const { type, payload, items, children }: Partial<Readonly<Record<string, unknown>>> = Object(body);
+  const own = typeof type === 'string' ? [{ type, payload }] : [];
+  return [...own, ...addedBy(items), ...addedBy(children)];
 }

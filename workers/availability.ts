@@ -114,14 +114,36 @@ function problemOf(schema: z.ZodType, env: Readonly<Record<string, string>>): st
 
 const presenceTtlMs = 60_000;
 
-/** Says on the store what this process can and cannot run, for 60 s: the API and the board grey out what nobody can. */
-export async function announce(records: RecordStore, available: Availability): Promise<void> {
+/**
+ * Says on the store what this process can and cannot run, types and their parts (`<type>/<part>`), for 60 s: the API and the
+ * board grey out what nobody can.
+ */
+export async function announce(records: RecordStore, available: Availability, has: Provided): Promise<void> {
+  const missing = new Map(available.unavailable);
+  const ok = available.served.map(({ job }) => job.name);
+  for (const served of available.served) {
+    const gaps = await gapsOf(served, has);
+    for (const part of served.job.parts?.names ?? []) {
+      const name = `${served.job.name}/${part}`;
+      const reason = gaps[part];
+      if (reason === undefined) ok.push(name);
+      else missing.set(name, reason);
+    }
+  }
   await Promise.all([
-    ...available.served.map(({ job }) => put(records, `type-ok:${job.name}`, '{}')),
-    ...Array.from(available.unavailable, ([name, reason]) =>
+    ...ok.map((name) => put(records, `type-ok:${name}`, '{}')),
+    ...Array.from(missing, ([name, reason]) =>
       put(records, `type-missing:${name}`, JSON.stringify({ reason: reason.slice(0, 2_000) })),
     ),
   ]);
+}
+
+/** Parts of a served type that lack variables or documents; documents may come and go. */
+async function gapsOf({ job, handler, env }: ServedType, has: Provided): Promise<Readonly<Record<string, string>>> {
+  const gaps = handler.gaps(env);
+  const needing = job.parts?.needDocuments ?? [];
+  const reason = needing.length === 0 ? undefined : await has.documents();
+  return reason === undefined ? gaps : { ...gaps, ...Object.fromEntries(needing.map((part) => [part, reason])) };
 }
 
 /** Losing to another process that says the same is fine. */

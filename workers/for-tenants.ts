@@ -15,12 +15,13 @@ export async function addForTenants(
   tick: { readonly id: string; readonly signal: AbortSignal },
 ): Promise<{ readonly tenants: number }> {
   const tenants = await tenantsWith(documents, collection, breakers);
-  let refused: unknown;
+  let refused: Error | undefined;
   for (const tenant of tenants) {
     tick.signal.throwIfAborted();
     try {
       await enqueue(job.name, payload, { tenant, idempotencyKey: `${tick.id}/${tenant}` });
     } catch (error) {
+      if (!(error instanceof Error)) throw error;
       refused ??= error;
     }
   }

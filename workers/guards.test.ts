@@ -8,7 +8,7 @@ import type { Backend, ControlMessage } from '../backends/backend.ts';
 import { cancelKey } from '../backends/cancel-record.ts';
 import { openBackend } from '../backends/open.ts';
 import { defineHandler, defineJob } from '../jobs/define.ts';
-import type { Registry } from '../jobs/registry.ts';
+import { loadRegistry, type Registry } from '../jobs/registry.ts';
 import { announce, declaredValues, findAvailable } from './availability.ts';
 import { watchCancels } from './cancels.ts';
 import { parseClaim } from './claim.ts';
@@ -120,12 +120,33 @@ describe('availability', () => {
 
   it('tells the fleet what runs here and what does not', async () => {
     const records = memoryRecords();
+    const has = { capabilities: { flows: true }, documents: async () => 'no documents here', key: false };
     const available = await findAvailable(registry, ['trying', 'grey'], {});
-    await announce(records, available);
-    await announce(records, available);
+    await announce(records, available, has);
+    await announce(records, available, has);
     const [ok, missing] = await records.get(['type-ok:trying', 'type-missing:grey']);
     expect(ok?.version).toBe(2);
     expect(JSON.parse(missing?.value ?? '')).toEqual({ reason: 'ffmpeg is missing; install it' });
+  });
+
+  it('tells the fleet which parts of a type run here, by variables and by documents', async () => {
+    const records = memoryRecords();
+    const own = await loadRegistry();
+    const values = { WEBHOOK_SECRETS: `*=whsec_${Buffer.alloc(24, 1).toString('base64')}` };
+    const available = await findAvailable(own, ['notification-sending'], values);
+    let documents: string | undefined = 'no documents here';
+    const has = { capabilities: { flows: true }, documents: async () => documents, key: false };
+    await announce(records, available, has);
+    const of = async (part: string) =>
+      (await records.get([`type-ok:notification-sending/${part}`, `type-missing:notification-sending/${part}`])).map(
+        (entry) => entry && JSON.parse(entry.value),
+      );
+    expect(await of('webhook')).toEqual([{}, undefined]);
+    expect(await of('sms')).toEqual([undefined, { reason: expect.stringContaining('set TWILIO_ACCOUNT_SID') }]);
+    expect(await of('in-app')).toEqual([undefined, { reason: 'no documents here' }]);
+    documents = undefined;
+    await announce(records, available, has);
+    expect((await of('in-app'))[0]).toEqual({});
   });
 });
 

@@ -1,7 +1,7 @@
 /** What stops, pauses or tunes the claims of one process: leases, clock, cancels, paused tenants, set concurrencies. */
 import { mostConcurrency } from '../backends/tunings.ts';
 import type { Job } from '../jobs/define.ts';
-import { type Availability, announce } from './availability.ts';
+import { type Availability, announce, type Provided } from './availability.ts';
 import { watchCancels } from './cancels.ts';
 import { type StoreClock, watchClock } from './clock.ts';
 import { type Leases, openLeases } from './leases.ts';
@@ -44,6 +44,7 @@ const spareSlots = 4;
 export async function openGuards(
   options: FleetOptions,
   available: Availability,
+  has: Provided,
   state: FleetState,
   loops: Loops,
 ): Promise<Guards> {
@@ -63,7 +64,9 @@ export async function openGuards(
     .filter((job) => job !== undefined);
   const wanted = [...available.served.map(({ job }) => job), ...late];
   const say = (): Promise<void> =>
-    announce(backend.records, available).catch((error: unknown) => log.warn({ err: error }, 'job types not announced'));
+    announce(backend.records, available, has).catch((error: unknown) =>
+      log.warn({ err: error }, 'job types not announced'),
+    );
   const openingClock = watchClock({
     storeNow: () => backend.now(),
     onChange: note('clock'),

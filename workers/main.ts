@@ -93,7 +93,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
   const available = await findAvailable(options.registry, options.queues ?? env.QUEUES, options.handlerEnv, has);
   for (const [job, reason] of available.unavailable) log.warn({ job, reason }, 'job type unavailable here');
   for (const { job, handler, env: values } of available.served) {
-    const lacking = handler.gaps(values);
+    const lacking = Object.values(handler.gaps(values));
     if (lacking.length > 0) log.info({ job: job.name, lacking }, 'parts of a job type are off here');
   }
   const state: FleetState = {
@@ -121,7 +121,7 @@ export async function startWorkers(options: FleetOptions): Promise<Fleet> {
       sayStuck(reason);
     },
   });
-  const guards = await openGuards(options, available, state, loops);
+  const guards = await openGuards(options, available, has, state, loops);
   const served = available.served.map(({ job }) => job);
   const breakers = openBreakers(log, state);
   const opening = applyQueueLimits(backend, served).then(() => openTypes(options, available.served, breakers));

@@ -470,10 +470,17 @@ describe('quiet hours', () => {
 
 describe('a channel without its variables', () => {
   test('is named before any job comes', () => {
-    expect(handler.gaps({})).toHaveLength(4);
-    expect(handler.gaps(environment())).toEqual([]);
+    expect(Object.keys(handler.gaps({}))).toEqual(['push-app', 'sms', 'webhook', 'push-browser']);
+    expect(handler.gaps(environment())).toEqual({});
     const { WEBHOOK_SECRETS: _left, ...rest } = environment();
-    expect(handler.gaps(rest)).toEqual(['webhooks cannot be sent here: set WEBHOOK_SECRETS']);
+    expect(handler.gaps(rest)).toEqual({ webhook: 'webhooks cannot be sent here: set WEBHOOK_SECRETS' });
+  });
+
+  test('is the part that its payloads need', () => {
+    const partOf = (payload: unknown) => handler.job.parts?.of(handler.job.payload.parse(payload));
+    const all = [fcm, webPush(), sms, webhook(), { ...user, channel: 'in-app' }].map(partOf);
+    expect(all).toEqual(['push-app', 'push-browser', 'sms', 'webhook', 'in-app']);
+    expect(all.toSorted()).toEqual([...(handler.job.parts?.names ?? [])].toSorted());
   });
 
   test('that has keys which are no pair is refused at the start', () => {

@@ -22,6 +22,8 @@ interface Own {
   readonly close?: () => void;
 }
 
+/** Channels whose part of the type has another name. */
+const partNames: Readonly<Record<string, string>> = { fcm: 'push-app', webPush: 'push-browser' };
 /** Another worker may have the variables, or this one after its next start. */
 const missingMs = 60_000;
 
@@ -87,7 +89,12 @@ async function deliver(
 
 export default defineHandler(notificationSending, {
   env: settings,
-  gaps: (env) => Object.values(channelsOf(env)).filter((channel) => typeof channel === 'string'),
+  gaps: (env) =>
+    Object.fromEntries(
+      Object.entries(channelsOf(env)).flatMap(([name, channel]) =>
+        typeof channel === 'string' ? [[partNames[name] ?? name, channel]] : [],
+      ),
+    ),
   open,
   async run(payload, ctx, own) {
     const { channel } = payload;

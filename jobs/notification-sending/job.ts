@@ -29,6 +29,14 @@ export default defineJob({
       ? `${payload.channel}/${payload.userId}`
       : undefined,
   documents: 'optional',
+  parts: {
+    names: ['push-app', 'push-browser', 'sms', 'webhook', 'in-app'],
+    needDocuments: ['in-app'],
+    of: (payload) => {
+      if (payload.channel !== 'push') return payload.channel;
+      return typeof payload.to === 'string' ? 'push-app' : 'push-browser';
+    },
+  },
   collections: {
     notifications: { indexes: [['userId', 'at']], ttlMs: 90 * dayMs },
     gone_recipients: { indexes: [['at']], ttlMs: 90 * dayMs },

@@ -50,13 +50,16 @@ export async function openTestApi(
     readonly objects?: ObjectStore;
     readonly secrets?: SecretBox;
     readonly documents?: Documents;
+    /** That of another API, which closes it; default: one of its own. */
+    readonly backend?: Backend;
   } = {},
 ): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'jobfleet-api-'));
   const key = 'test-key-'.padEnd(40, 'k');
   const failures: Error[] = [];
   const registry = options.registry ?? (await loadRegistry());
-  const backend = await openBackend('embedded:memory', { onError: (error) => void failures.push(error) });
+  const backend =
+    options.backend ?? (await openBackend('embedded:memory', { onError: (error) => void failures.push(error) }));
   const objects = options.objects ?? (await openObjectStore(`file:${folder}/objects`, { baseDir: folder }));
   const metrics = createMetrics();
   const client = createClient({ backend, registry, metrics, secrets: options.secrets });
@@ -88,7 +91,7 @@ export async function openTestApi(
     close: async () => {
       await server.close();
       await objects.close();
-      await backend.close();
+      if (options.backend === undefined) await backend.close();
       await rm(folder, { recursive: true, force: true });
     },
   };
