@@ -480,7 +480,7 @@ describe('a channel without its variables', () => {
     const partOf = (payload: unknown) => handler.job.parts?.of(handler.job.payload.parse(payload));
     const all = [fcm, webPush(), sms, webhook(), { ...user, channel: 'in-app' }].map(partOf);
     expect(all).toEqual(['push-app', 'push-browser', 'sms', 'webhook', 'in-app']);
-    expect(all.toSorted()).toEqual([...(handler.job.parts?.names ?? [])].toSorted());
+    expect(new Set(all)).toEqual(new Set(handler.job.parts?.names));
   });
 
   test('that has keys which are no pair is refused at the start', () => {
