@@ -109,7 +109,7 @@ async function onServer(server: Server, quick: boolean): Promise<Goal[]> {
     if (way.allOn !== undefined) goals.push(line('all on', 'BullMQ', [way.allOn[store]]));
     for (const [name] of here)
       if (!['ours', 'BullMQ', 'all on'].includes(name))
-        goals.push(line('ours', name, store === 'postgres' ? [atLeast(1)] : []));
+        goals.push(line('ours', name, name === 'pg-boss' ? [atLeast(1)] : []));
   }
   for (const side of Object.values(sides)) {
     await side.clear();

@@ -20,7 +20,10 @@ interface Case {
   readonly keep?: 'none';
   /** Our settings; the best of them is the line. */
   readonly atOnce: readonly number[];
-  readonly against: { readonly goal: string; readonly bullmq: readonly Target[]; readonly peers: readonly Target[] };
+  readonly goal: string;
+  readonly target: Target;
+  /** Other queues than BullMQ; the rest of them have no goal. */
+  readonly peers?: Readonly<Record<string, Target>>;
   /** The goal with everything on, where the case asks for it. */
   readonly allOn?: Target;
 }
@@ -32,7 +35,8 @@ const cases: Readonly<Record<'postgres' | 'redis', readonly Case[]>> = {
       jobs: 30_000,
       handlerMs: 0,
       atOnce: [50, 100],
-      against: { goal: 'R1', bullmq: [atLeast(1.5, 0.95)], peers: [] },
+      goal: 'R1',
+      target: atLeast(1.5, 0.95),
       allOn: atLeast(0.9, 0.75),
     },
     {
@@ -41,7 +45,9 @@ const cases: Readonly<Record<'postgres' | 'redis', readonly Case[]>> = {
       handlerMs: 0,
       keep: 'none',
       atOnce: [50, 100, 200],
-      against: { goal: 'R2', bullmq: [atLeast(1.4, 0.95)], peers: [atLeast(1.05)] },
+      goal: 'R2',
+      target: atLeast(1.4, 0.95),
+      peers: { 'bee-queue': atLeast(1.05) },
     },
     {
       name: 'jobs of 1 ms, removed when done',
@@ -49,7 +55,9 @@ const cases: Readonly<Record<'postgres' | 'redis', readonly Case[]>> = {
       handlerMs: 1,
       keep: 'none',
       atOnce: [50, 100],
-      against: { goal: 'R3', bullmq: [atLeast(1.5)], peers: [atLeast(1.1)] },
+      goal: 'R3',
+      target: atLeast(1.5),
+      peers: { 'bee-queue': atLeast(1.1) },
     },
   ],
   postgres: [
@@ -58,11 +66,18 @@ const cases: Readonly<Record<'postgres' | 'redis', readonly Case[]>> = {
       jobs: 8_000,
       handlerMs: 0,
       atOnce: [50, 100],
-      against: { goal: 'P1', bullmq: [atLeast(2.5, 1.5)], peers: [atLeast(1)] },
+      goal: 'P1',
+      target: atLeast(2.5, 1.5),
+      peers: { 'pg-boss': atLeast(1) },
       allOn: atLeast(1, 0.8),
     },
   ],
 };
+
+function targetOf({ peers = {} }: Case, peer: string): Target[] {
+  const target = peers[peer];
+  return target === undefined ? [] : [target];
+}
 
 async function measure(side: Side, server: Server, jobs: number, handlerMs: number): Promise<Measured> {
   await side.clear();
@@ -104,7 +119,7 @@ async function onCase(one: Case, server: Server, quick: boolean): Promise<Goal[]
   const line = (ours: string, mine: Measured[], theirs: string, other: Measured[], targets: readonly Target[]): Goal =>
     goal(
       {
-        goal: one.against.goal,
+        goal: one.goal,
         name: `process 2K ${one.name}, jobs/s, ${ours} against ${theirs}`,
         backend: server.name,
       },
@@ -114,13 +129,13 @@ async function onCase(one: Case, server: Server, quick: boolean): Promise<Goal[]
   const settings = one.atOnce.map((atOnce) => `c${atOnce}`);
   const mine = of(...settings);
   const goals = settings.map((name) => line(name, of(name), 'BullMQ c50', of('BullMQ'), []));
-  goals.push(line('the better setting', mine, 'BullMQ c50', of('BullMQ'), one.against.bullmq));
+  goals.push(line('the better setting', mine, 'BullMQ c50', of('BullMQ'), [one.target]));
   if (one.allOn !== undefined)
     goals.push(line('fence, once, registry and tenants', of('all on'), 'BullMQ c50', of('BullMQ'), [one.allOn]));
   const peers = new Set(Object.keys(sides).flatMap((name) => /^(.+) c\d+$/.exec(name)?.[1] ?? []));
   for (const peer of peers) {
     const theirs = of(...Object.keys(sides).filter((name) => name.startsWith(`${peer} c`)));
-    goals.push(line('the better setting', mine, `${peer} at its better`, theirs, one.against.peers));
+    goals.push(line('the better setting', mine, `${peer} at its better`, theirs, targetOf(one, peer)));
   }
   return goals;
 }
