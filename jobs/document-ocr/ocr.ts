@@ -49,7 +49,7 @@ async function readBounded(picture: Picture, reading: PictureReading): Promise<P
   const { engine, type, signal } = reading;
   // Receipts and forms are one block of lines; a document has columns and paragraphs.
   const mode: PageMode = type === 'document' ? 3 : 6;
-  if (await isBlank(picture)) return { words: [], text: '', turned: 0, mean: 0 };
+  if (isBlank(picture)) return { words: [], text: '', turned: 0, mean: 0 };
   let best = withMean(await engine.read(picture, mode, signal), 0);
   // What is read this well is upright. To ask first would cost as much as to read, and the answer is wrong for receipts.
   if (best.mean < goodText) {

@@ -99,10 +99,28 @@ export async function turn(picture: Picture, degrees: 90 | 180 | 270): Promise<P
   return raw(open(picture).rotate(degrees), picture.dpi);
 }
 
-/** One colour all over, give or take what a scanner adds: an engine looks at such a page for a minute and finds nothing. */
-export async function isBlank(picture: Picture): Promise<boolean> {
-  const { channels } = await open(picture).stats();
-  return channels.every(({ stdev }) => stdev < 1);
+/**
+ * One colour all over, give or take what a scanner adds: an engine looks at such a page for a minute and finds nothing. No
+ * channel deviates by 1 from its mean. Ends at the first lines of a page that has any; statistics of libvips take a tenth
+ * of the time that reading does.
+ */
+export function isBlank({ data, channels }: Pick<Picture, 'channels' | 'data'>): boolean {
+  const samples = data.length / channels;
+  for (let channel = 0; channel < channels; channel += 1) {
+    const base = data[channel] ?? 0;
+    let sum = 0;
+    let squares = 0;
+    let seen = 0;
+    for (let at = channel; at < data.length; at += channels) {
+      const off = (data[at] ?? 0) - base;
+      sum += off;
+      squares += off * off;
+      seen += 1;
+      // What is still to come can only add to the squares about the mean.
+      if (squares - (sum * sum) / seen >= samples) return false;
+    }
+  }
+  return true;
 }
 
 /** For a second look at a page: grey, `width` wide. */
