@@ -74,8 +74,19 @@ export function createDeadLetterIndex(failed: FailedReader, now: () => number = 
   };
 }
 
-export function letterOf(queue: string, { reason, ...row }: FailedRow): DeadLetter {
-  const failure = readFailure(reason);
-  const message = failure.message.slice(0, messageChars);
-  return { ...row, queue, code: failure.code, message, signature: signatureOf(failure) };
+/** Each field by its name: spreading a hundred thousand rows costs more than everything else here together. */
+export function letterOf(queue: string, row: FailedRow): DeadLetter {
+  const failure = readFailure(row.reason);
+  return {
+    id: row.id,
+    queue,
+    name: row.name,
+    tenant: row.tenant,
+    code: failure.code,
+    message: failure.message.slice(0, messageChars),
+    signature: signatureOf(failure),
+    attempts: row.attempts,
+    createdAt: row.createdAt,
+    failedAt: row.failedAt,
+  };
 }
