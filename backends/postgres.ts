@@ -2,7 +2,7 @@
 import { isPgPool, PostgresConnection, PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
 import { type Backend, type BackendKind, type BackendOptions, capabilities } from './backend.ts';
-import { batchLogs, postgresLogs } from './batched-logs.ts';
+import { batchLogs } from './batched-logs.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
@@ -11,6 +11,7 @@ import { postgresTags } from './fairness-postgres.ts';
 import { postgresLimiters } from './limiter.ts';
 import { batchPostgresAdds } from './postgres-batched-adds.ts';
 import { batchPostgresEnds } from './postgres-batched-ends.ts';
+import { postgresLogs } from './postgres-batched-logs.ts';
 import { explainPostgres } from './postgres-explain.ts';
 import { judgePostgres, viewPostgres } from './postgres-findings.ts';
 import { openPool } from './postgres-pool.ts';

@@ -3,10 +3,11 @@
  * and log lines where they are run. Keys, fields, states and events stay BullMQ's, so other BullMQ programs work on the same queues.
  */
 import type { RedisQueueBackend } from 'bullmq';
-import { batchLogs, redisLogs } from './batched-logs.ts';
+import { batchLogs } from './batched-logs.ts';
 import type { StoreSettings } from './bullmq.ts';
 import { batchRedisAdds } from './redis-batched-adds.ts';
 import { batchRedisEnds } from './redis-batched-ends.ts';
+import { redisLogs } from './redis-batched-logs.ts';
 import type { ScriptLine } from './redis-script.ts';
 
 /** `wants.blocking`: an event reader, which neither adds nor ends. */
