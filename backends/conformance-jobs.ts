@@ -39,6 +39,15 @@ function addTests(stage: Stage, register: Register): void {
     await until(() => expect(ran).toEqual(ids));
   });
 
+  register('stores a bulk of 10,000', async () => {
+    const name = stage.queueName();
+    const ids = Array.from({ length: 10_000 }, (_, index) => `bulk_${index}`);
+    const options = { attempts: 4 };
+    const jobs = ids.map((id) => ({ id, name: 'x', json: '{}', timestamp: Date.now(), options }));
+    expect(await stage.first.addMany([{ queue: name, jobs }])).toEqual([ids]);
+    expect(await stage.first.queue(name).getWaitingCount()).toBe(ids.length);
+  });
+
   register('stores a bulk of several queues in order, with delays, priorities, unique keys and known ids', async () => {
     const [name, other] = [stage.queueName(), stage.queueName()];
     const job = (id: string, options: JobsOptions = {}) => ({

@@ -43,7 +43,10 @@ const addJobs = script(`
   call('XTRIM', events, 'MAXLEN', '~', maxEvents)
   call('INCRBY', counter, (#ARGV - 1) / 5)
   if #added > 0 then
-    call('LPUSH', wait, unpack(added))
+    -- Lua unpacks a few thousand at most.
+    for from = 1, #added, 1000 do
+      call('LPUSH', wait, unpack(added, from, math.min(from + 999, #added)))
+    end
     local full = settings[3] and call('LLEN', active) >= tonumber(settings[3])
     if not settings[2] and not full then call('ZADD', marker, 0, '0') end
   end

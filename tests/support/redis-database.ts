@@ -19,6 +19,7 @@ const owners = [
   'secret-fields',
   'shutdown',
   'slots',
+  'tenant-index',
 ] as const;
 type Owner = (typeof owners)[number];
 
