@@ -22,16 +22,16 @@ const guarded: Readonly<Record<'postgres' | 'redis', Guarded>> = {
   redis: {
     jobs: 3_000,
     goal: ['R4', 'R1'],
-    add: [atMost(0.75, 1, 'cpu')],
-    run: [atMost(0.75, 1, 'cpu')],
-    layer: [atMost(1.05, 1.5, 'cpu')],
+    add: [atMost(0.75, 1.25, 'cpu')],
+    run: [atMost(0.75, 1.25, 'cpu')],
+    layer: [atMost(1.05, 2, 'cpu')],
   },
   postgres: {
     jobs: 1_000,
     goal: ['P2', 'P1'],
-    add: [atLeast(3, 1.5), atMost(0.5, 0.75, 'cpu')],
-    run: [atLeast(2.5, 1.2), atMost(0.5, 0.8, 'cpu')],
-    layer: [atMost(1.05, 1.5, 'cpu')],
+    add: [atLeast(3, 1.2), atMost(0.5, 0.9, 'cpu')],
+    run: [atLeast(2.5, 0.9), atMost(0.5, 0.9, 'cpu')],
+    layer: [atMost(1.05, 2, 'cpu')],
   },
 };
 

@@ -38,7 +38,13 @@ export interface RedisServer extends RedisNode {
   readonly stop: () => Promise<void>;
 }
 
-const defaults = { save: '', appendonly: 'no', 'maxmemory-policy': 'noeviction', 'repl-diskless-sync-delay': '0' };
+const defaults = {
+  databases: '32',
+  save: '',
+  appendonly: 'no',
+  'maxmemory-policy': 'noeviction',
+  'repl-diskless-sync-delay': '0',
+};
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
