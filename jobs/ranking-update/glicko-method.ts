@@ -33,7 +33,8 @@ function endPeriod(state: GlickoState, matches: readonly Played[]): void {
 function steps(matches: readonly Played[], after: string, until: string): Step<GlickoState>[] {
   const counted = matches.filter(({ date }) => date > after && date <= until);
   const first = after === '' ? counted[0]?.date : dayAfter(after);
-  if (first === undefined) return [];
+  // A start from the last day itself: that month has been rated.
+  if (first === undefined || first > until) return [];
   const ends = monthEnds(first, until);
   if (ends.at(-1) !== until) ends.push(until);
   return ends.map((day, at) => {
