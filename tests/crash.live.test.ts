@@ -1,4 +1,4 @@
-/** kill -9 in mid-job: of a worker, of everything, and of a process whose handler spins. Nothing accepted is lost, every effect happens once. */
+/** kill -9 in mid-job: of a worker, of everything, and of a process whose handler spins. Nothing accepted is lost, no recorded effect happens again. */
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { killServer, openStage, type Stage } from './support/fleet.ts';
@@ -66,13 +66,13 @@ describe.each(stores)('a worker that is killed, on %s', (store) => {
 });
 
 describe('everything on the embedded store', () => {
-  it('is killed in mid-work, its server included: every accepted job ends once, with one effect', async () => {
+  it('is killed in mid-work, its server included: every accepted job ends once; no effect repeats but one that was cut off', async () => {
     await using stage = Object.assign(await openStage('embedded'), {
       [Symbol.asyncDispose]: () => stage.close(),
     });
     // A producer of its own process: the store that dies is its store too.
-    const producer = await stage.start({ PRODUCE: '60', QUEUES: 'hasty' });
     const worker = await stage.start({ QUEUES: 'acting' });
+    const producer = await stage.start({ PRODUCE: '10000', QUEUES: 'hasty' });
     const accepted = () => [...producer.output().matchAll(/^accepted (\S+)$/gm)].map(([, id]) => id ?? '');
     const finished = () => worker.output().split('"outcome":"done"').length - 1;
     await expect.poll(finished, { timeout: 30_000 }).toBeGreaterThan(5);
@@ -84,8 +84,11 @@ describe('everything on the embedded store', () => {
     const ids = accepted();
     expect(ids.length).toBeGreaterThan(5);
     for (const id of ids) {
-      await stage.reaches(id, 'completed');
-      expect(await stage.count('effect', id)).toBe(1);
+      const { interruptions } = await stage.reaches(id, 'completed');
+      const effects = await stage.count('effect', id);
+      expect(effects).toBeGreaterThanOrEqual(1);
+      // An effect that was cut off before its record said that it ended is repeated (`whenUnknown`), and only that one.
+      expect(effects).toBeLessThanOrEqual(1 + interruptions);
     }
   });
 });

@@ -1,9 +1,10 @@
 /**
- * The folder of each child, 0700, and beside it `<folder>.owner`, which says whose it is. A worker that was killed leaves
- * both; the next start removes them and ends what still runs in them.
+ * The folder of each child, 0700, and beside it `<folder>.owner`, which says whose it is and is there first. A worker
+ * that was killed leaves both; the next start removes them and ends what still runs in them.
  */
-import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { bootId, carries, scanProcesses, startTicksOf } from './processes.ts';
 
@@ -36,10 +37,13 @@ export async function openBase(base: string): Promise<void> {
 }
 
 export async function makeFolder(base: string, userId: number | undefined): Promise<ChildFolder> {
-  const path = await mkdtemp(join(base, 'job-'));
-  const marker = `${process.pid}-${basename(path)}`;
+  const name = `job-${randomBytes(6).toString('hex')}`;
+  const path = join(base, name);
+  const marker = `${process.pid}-${name}`;
   const startTicks = startTicksOf(process.pid) ?? 0;
-  await writeFile(`${path}.owner`, JSON.stringify({ pid: process.pid, startTicks, bootId: bootId(), marker, userId }));
+  const said = JSON.stringify({ pid: process.pid, startTicks, bootId: bootId(), marker, userId });
+  await writeFile(`${path}.owner`, said, { flag: 'wx' });
+  await mkdir(path, { mode: 0o700 });
   if (userId !== undefined) await chown(path, userId, userId);
   return {
     path,
@@ -73,7 +77,7 @@ async function openTree(path: string): Promise<void> {
 /** Ends the processes and removes the folders of workers that are gone. Answers how many folders there were. */
 export async function removeLeftovers(base: string): Promise<number> {
   const names = await readdir(base);
-  const folders = new Set(names.filter((name) => /^job-\w{6}$/.test(name)));
+  const folders = new Set(names.filter((name) => /^job-\w+$/.test(name)));
   for (const name of names) if (name.endsWith('.owner')) folders.add(name.slice(0, -'.owner'.length));
   let removed = 0;
   for (const name of folders) {
@@ -90,12 +94,12 @@ export async function removeLeftovers(base: string): Promise<number> {
 
 type Owner = z.output<typeof owner>;
 
-/** `making`: another worker has made the folder this minute and not said whose it is yet. Undefined: nobody ever will. */
+/** `making`: another worker may be writing it this minute. Undefined: nobody ever will. */
 async function readOwner(path: string): Promise<Owner | 'making' | undefined> {
   try {
     return owner.parse(JSON.parse(await readFile(path, 'utf8')));
   } catch {
-    const facts = await lstat(path.slice(0, -'.owner'.length)).catch(() => undefined);
+    const facts = await lstat(path).catch(() => undefined);
     return facts !== undefined && Date.now() - facts.ctimeMs < 60_000 ? 'making' : undefined;
   }
 }

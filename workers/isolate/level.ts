@@ -1,8 +1,9 @@
 /** Finds the strongest level this machine allows, by starting a small child with each. About 0.1 s where the first one works. */
 import { execFile } from 'node:child_process';
-import { chmod, chown, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultPolicy } from '../../jobs/policy.ts';
+import { makeFolder } from './folders.ts';
 import { type Confinement, commandLine, type Level, levels, type Place } from './limits.ts';
 import { randomUserId } from './user-ids.ts';
 
@@ -51,11 +52,9 @@ export async function findLevel(search: LevelSearch): Promise<FoundLevel> {
 
 /** Undefined when a child started that way runs, reads the program and writes its folder; else why not. */
 async function tryLevel(confinement: Confinement, search: LevelSearch): Promise<string | undefined> {
-  const folder = await mkdtemp(join(search.base, 'job-'));
   const userId = confinement.hasOwnUser ? randomUserId(new Set()) : undefined;
+  const { path: folder, remove } = await makeFolder(search.base, userId);
   try {
-    await chmod(folder, 0o700);
-    if (userId !== undefined) await chown(folder, userId, userId);
     const place: Place = { folder, readable: search.readable, userId, hasNetwork: false };
     const node = [process.execPath, '-e', probe, search.entry, folder];
     const [file = '', ...rest] = commandLine(confinement, defaultPolicy.child, place, node);
@@ -63,7 +62,7 @@ async function tryLevel(confinement: Confinement, search: LevelSearch): Promise<
     if (problem !== undefined) return problem;
     return (await readFile(join(folder, 'probe'), 'utf8')) === 'ok' ? undefined : 'the child wrote something else';
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   }
 }
 

@@ -82,8 +82,7 @@ it('lets a job that waits for a child go when it is aborted', async () => {
   await expect(waiting).rejects.toThrow('not wanted any more');
 });
 
-const childFolders = async (): Promise<number> =>
-  (await readdir(base)).filter((name) => /^job-\w{6}$/.test(name)).length;
+const childFolders = async (): Promise<number> => (await readdir(base)).filter((name) => /^job-\w+$/.test(name)).length;
 
 it('keeps one spare of a type without jobs, none before it is told to, and all from the first job on', async () => {
   const pool = await open([typeOf('trouble', 2)]);
@@ -101,7 +100,7 @@ it('replaces a spare that died', async () => {
   const first = recordServices();
   await pool.run('trouble', { how: 'work' }, first.services, { facts, signal, policy });
   const spare = await vi.waitFor(async () => {
-    const names = (await readdir(base)).filter((name) => /^job-\w{6}$/.test(name));
+    const names = (await readdir(base)).filter((name) => /^job-\w+$/.test(name));
     const [pid] = names.flatMap((name) => processesOf(join(base, name)));
     if (pid === undefined) throw new Error('no spare yet');
     return pid;
