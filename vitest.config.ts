@@ -16,8 +16,8 @@ const everywhere = {
  */
 export default defineConfig({
   test: {
-    // Two at least: most of a live file is waiting. Four at most: they measure time.
-    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    // One more than processors: part of a live file is waiting. Four at most: they measure time.
+    maxWorkers: Math.min(4, availableParallelism() + 1),
     projects: [
       {
         test: {

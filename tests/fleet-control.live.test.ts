@@ -1,4 +1,7 @@
-/** What operators do to a fleet of real worker processes, on every store: pause, tune, look; and workers whose clock is off. */
+/**
+ * What operators do to a fleet of real worker processes: pause, tune, look; and workers whose clock is off. On Redis and on
+ * PostgreSQL, which is what the embedded store is.
+ */
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPauses } from '../backends/pauses.ts';
@@ -11,7 +14,7 @@ import { redisIfHere } from './support/redis-database.ts';
 vi.setConfig({ testTimeout: 150_000 });
 const patience = { timeout: 45_000, interval: 50 };
 
-const stores = ['embedded', 'postgres', ...redisIfHere('fleet-control')];
+const stores = ['postgres', ...redisIfHere('fleet-control')];
 
 /** What a worker process says of itself; on a store of all tests others are listed beside it for a minute. */
 async function factsOf(stage: Stage, { child }: WorkerProcess) {

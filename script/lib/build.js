@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folders = ['jobs', 'producers', 'workers', 'backends', 'dashboard', 'cli', 'runtime'];
+/** What a build keeps for the next one; gone with the folder, so that an empty one is filled again. */
+const own = ['.built', '.tsbuildinfo'];
 const copied = new Set(['.eta', '.html', '.css', '.svg', '.sql', '.lua']);
 
 /** @param {string} folder @returns {string[]} */
@@ -40,7 +42,7 @@ function copyAssets() {
 
 function dropOrphans() {
   for (const file of filesBelow(join(root, 'dist'))) {
-    if (file.endsWith('.built')) continue;
+    if (own.some((name) => file.endsWith(name))) continue;
     const source = join(root, relative(join(root, 'dist'), file)).replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
     if (!existsSync(source)) rmSync(file);
   }
