@@ -19,7 +19,7 @@ import {
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
 import { flowJobOf, StoreFlows } from './flows.ts';
 import { tickAfter } from './ticks.ts';
-import { metricPoints, obeyClock, watchClaims } from './watched.ts';
+import { metricPoints, obeyClock, waitWhenRefused, watchClaims } from './watched.ts';
 
 /** What BullMQ's classes hand down to their store; those of `WorkerOptions` are a worker's. */
 export type StoreSettings = QueueBaseOptions &
@@ -201,6 +201,7 @@ export function createClasses({ factory, removeOnComplete, onError }: StoreParts
       worker.on('error', onError);
       worker.on('closed', () => workers.delete(worker));
       workers.add(worker);
+      waitWhenRefused(worker.getBackend());
       if (tuning.clock !== undefined) obeyClock(worker.getBackend(), tuning.clock);
       return { worker, watch: watchClaims(worker.getBackend()) };
     },

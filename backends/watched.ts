@@ -2,6 +2,7 @@
  * What we change on the real `IQueueBackend` of BullMQ. Single methods are replaced on the instance, so that
  * `instanceof` still holds and everything else stays BullMQ's own. Nothing here adds a round trip or an await to a job.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import type { IQueueBackend, PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
 import type { ClaimClock, ClaimWatch } from './backend.ts';
@@ -35,6 +36,24 @@ export function obeyClock(backend: IQueueBackend, clock: ClaimClock): void {
       : delayed(id, at + clock.offMs(), delay, token, { ...more, fetchNext: false });
 }
 
+/** How soon a claim is made again that the store refused. A process serves ten queues or so: ten errors a second at most. */
+const refusedMs = 1_000;
+/** After these BullMQ waits by itself (`runRetryDelay`). */
+const connectionLost = /^Connection is closed\.$|ECONNREFUSED/;
+
+/**
+ * A store that is there and refuses (its disk is full, its replicas are gone) is not asked at once again: BullMQ's loop
+ * would ask as fast as it is refused, ten thousand times a second.
+ */
+export function waitWhenRefused(backend: IQueueBackend): void {
+  const claim = backend.moveToActive.bind(backend);
+  backend.moveToActive = (token, name) =>
+    claim(token, name).catch(async (error: unknown) => {
+      if (!(error instanceof Error && connectionLost.test(error.message))) await wait(refusedMs);
+      throw error;
+    });
+}
+
 /**
  * Notes when the store last answered a claim or a wait, and caps the longest wait: BullMQ would let an idle worker on
  * PostgreSQL listen for an hour, too long to tell a quiet queue from a dead connection. Finishing a job claims the next
@@ -51,12 +70,12 @@ export function watchClaims(backend: IQueueBackend): ClaimWatch {
     return answer;
   };
   const active = backend.moveToActive.bind(backend);
-  const wait = backend.waitForJob.bind(backend);
+  const waitForJob = backend.waitForJob.bind(backend);
   const completed = backend.moveToCompleted.bind(backend);
   const failed = backend.moveToFailed.bind(backend);
   const delayed = backend.moveToDelayed.bind(backend);
   backend.moveToActive = (token, name) => noted(active(token, name));
-  backend.waitForJob = (timeoutS) => noted(wait(timeoutS));
+  backend.waitForJob = (timeoutS) => noted(waitForJob(timeoutS));
   backend.moveToCompleted = (job, value, keep, token, next) => noted(completed(job, value, keep, token, next));
   backend.moveToFailed = (job, reason, keep, token, next, fields) =>
     noted(failed(job, reason, keep, token, next, fields));

@@ -3,6 +3,8 @@ import { Redis } from 'ioredis';
 import { afterEach, expect, test } from 'vitest';
 import { makeRoom } from '../backends/make-room.ts';
 import { LimitedError } from '../producers/client.ts';
+import { openStage } from './support/fleet.ts';
+import acting from './support/fleet-jobs/acting/job.ts';
 import { startRedis } from './support/redis-servers.ts';
 import { openTenantStage, type Run, type TenantStage, type TestJob, until } from './support/tenants.stage.ts';
 
@@ -104,6 +106,34 @@ test('what waits in a Redis that is full to the brim runs and ends, with at most
   expect(runs).toHaveLength(length);
   expect(await queue.getFailedCount()).toBe(0);
   await expect(stage.client().enqueue(job, {})).rejects.toMatchObject({ code: 'LIMITED', status: 503 });
+}, 180_000);
+
+test('a Redis that takes no writes is asked ten times a second at most, and work goes on when it does again', async () => {
+  const server = await startRedis({});
+  open.push(() => server.stop());
+  const raw = new Redis(server.url);
+  open.push(() => raw.quit());
+  await using stage = await openStage(server.url);
+  const { backend, client } = await stage.open();
+  const thousand = Array.from({ length: 1_000 }, () => ({ payload: { act: 'echo' as const } }));
+  for (let bulks = 0; bulks < 3; bulks += 1) await client.enqueueMany(acting, thousand);
+  const completed = () => backend.queue('acting').getCompletedCount();
+  await stage.start();
+  await until(async () => expect(await completed()).toBeGreaterThan(50));
+  // As when the disk of its log is full, or its replicas are gone: reads are answered, each write is refused.
+  await raw.config('SET', 'min-replicas-to-write', '1');
+  const from = Date.now();
+  const before = await completed();
+  expect(before).toBeLessThan(3_000);
+  await until(() => expect(Date.now() - from).toBeGreaterThan(5_000), 10_000);
+  const refused = Number(/errorstat_NOREPLICAS:count=(\d+)/.exec(await raw.info('errorstats'))?.[1] ?? 0);
+  process.stdout.write(`Redis without writes for 5 s: ${refused} refusals\n`);
+  // Besides, each of the four jobs that were held has an end or two that is refused.
+  expect(refused).toBeLessThanOrEqual(5 * 10 + 20);
+  await raw.config('SET', 'min-replicas-to-write', '0');
+  await until(async () => expect(await completed()).toBeGreaterThan(before), 5_000);
+  await until(async () => expect(await completed()).toBe(3_000), 60_000);
+  expect(await backend.queue('acting').getFailedCount()).toBe(0);
 }, 180_000);
 
 test.each([

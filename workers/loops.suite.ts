@@ -23,6 +23,7 @@ function stage(deaf: number, own: Partial<ReviveParts> = {}) {
   const job = defineJob({ name, summary: 'Loops.', payload: z.unknown(), result: z.unknown() });
   const held = new Set<Held>();
   const seen = { rebuilt: [] as string[], stuck: [] as string[], opened: 0 };
+  let isRunning = (): boolean => false;
   let isHung = false;
   // As a command over a connection that is gone without a word: it ends when that is cut.
   const never = new Promise<never>((_resolve, reject) => cuts.push(() => reject(new Error('the connection was cut'))));
@@ -44,6 +45,7 @@ function stage(deaf: number, own: Partial<ReviveParts> = {}) {
       seen.opened += 1;
       const isDeaf = seen.opened <= deaf;
       const { worker, watch } = backend.worker(name, processor, { concurrency: 2, leaseMs: 30_000, backoff: () => 1 });
+      isRunning = () => worker.isRunning();
       const store = worker.getBackend();
       const [claim, waitFor] = [store.moveToActive.bind(store), store.waitForJob.bind(store)];
       store.moveToActive = (...more) => (isHung && isDeaf ? never : claim(...more));
@@ -72,6 +74,8 @@ function stage(deaf: number, own: Partial<ReviveParts> = {}) {
     hang: () => {
       isHung = true;
     },
+    /** BullMQ's own loop has not come to its end. */
+    isRunning: () => isRunning(),
     works: (next: typeof work) => {
       work = next;
     },
@@ -157,6 +161,17 @@ export function loopTests(store: string, url: string): void {
       finish();
       await isDone('slow');
       expect(started).toEqual(['slow', 'next']);
+    });
+
+    it('that had come to its end in a pause claims again after it', async () => {
+      const { loops, seen, isRunning, add, isDone } = stage(0);
+      await isDone(await add('before'));
+      loops.setClaiming(false);
+      await vi.waitFor(() => expect(isRunning()).toBe(false), 10_000);
+      await add('after');
+      loops.setClaiming(true);
+      await isDone('after');
+      expect(seen).toMatchObject({ opened: 1, rebuilt: [] });
     });
 
     it('is not watched while it is paused, nor with all its slots taken', async () => {

@@ -74,7 +74,8 @@ export function createLoops(parts: ReviveParts): Loops {
         const { worker } = entry.current;
         const failed = (error: unknown) => parts.onError(entry.loop.name, error);
         if (!next) worker.pause(true).catch(failed);
-        else if (worker.isRunning()) worker.resume().catch(failed);
+        // Paused for long, or with nothing to wait for, the loop has come to its end: this begins it anew.
+        else if (worker.isPaused()) worker.resume().catch(failed);
         else runEntry(entry, parts);
       }
     },

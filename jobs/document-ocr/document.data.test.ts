@@ -25,11 +25,7 @@ async function read({ file, type }: DocumentEntry): Promise<ReadDocument> {
   return { code: 'code' in run.outcome ? run.outcome.code : run.outcome.state };
 }
 
-const pages = [
-  'ocr/phototest-rotated-L.png',
-  'ocr/simple.pbm',
-  'ocr/cosmic.png',
-];
+const pages = ['ocr/phototest-rotated-L.png', 'ocr/simple.pbm', 'ocr/cosmic.png'];
 const receipts = ['receipts/118.jpg'];
 const chosen = documentEntries.filter(({ file }) => [...pages, ...receipts].includes(file));
 

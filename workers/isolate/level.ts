@@ -53,7 +53,8 @@ export async function findLevel(search: LevelSearch): Promise<FoundLevel> {
 /** Undefined when a child started that way runs, reads the program and writes its folder; else why not. */
 async function tryLevel(confinement: Confinement, search: LevelSearch): Promise<string | undefined> {
   const userId = confinement.hasOwnUser ? randomUserId(new Set()) : undefined;
-  const { path: folder, remove } = await makeFolder(search.base, userId);
+  const made = await makeFolder(search.base, userId);
+  const folder = made.path;
   try {
     const place: Place = { folder, readable: search.readable, userId, hasNetwork: false };
     const node = [process.execPath, '-e', probe, search.entry, folder];
@@ -62,7 +63,7 @@ async function tryLevel(confinement: Confinement, search: LevelSearch): Promise<
     if (problem !== undefined) return problem;
     return (await readFile(join(folder, 'probe'), 'utf8')) === 'ok' ? undefined : 'the child wrote something else';
   } finally {
-    await remove();
+    await made.remove();
   }
 }
 
