@@ -19,7 +19,7 @@ import {
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
 import { flowJobOf, StoreFlows } from './flows.ts';
 import { tickAfter } from './ticks.ts';
-import { metricPoints, obeyClock, waitWhenRefused, watchClaims } from './watched.ts';
+import { blockMs, metricPoints, obeyClock, waitWhenRefused, watchClaims } from './watched.ts';
 
 /** What BullMQ's classes hand down to their store; those of `WorkerOptions` are a worker's. */
 export type StoreSettings = QueueBaseOptions &
@@ -228,8 +228,7 @@ function workerOptions(tuning: WorkerTuning) {
   return {
     autorun: false,
     concurrency: tuning.concurrency,
-    // Idle workers ask twice as seldom as by default; a new job wakes them at once all the same.
-    drainDelay: 10,
+    drainDelay: blockMs / 1_000,
     lockDuration: tuning.leaseMs,
     // Interruptions are counted by us and never kill a job.
     maxStalledCount: 1_000_000,
