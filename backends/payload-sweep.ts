@@ -1,7 +1,7 @@
-/** Removes payloads kept in the object store whose job is gone: completed and expired, cancelled, discarded, or never stored. */
+/** Removes payloads and results kept in the object store whose job is gone: completed and expired, cancelled, discarded, or never stored. */
 
 import type { ObjectStore } from '../runtime/object-store.ts';
-import { listPayloads, type OffloadedPayload } from '../runtime/payload-objects.ts';
+import { type KeptObject, listKept } from '../runtime/payload-objects.ts';
 import type { Backend, Chore } from './backend.ts';
 
 export interface PayloadSweepParts {
@@ -24,8 +24,8 @@ export function payloadSweep(parts: PayloadSweepParts): Chore {
     everyMs: 5 * 60_000,
     async run(signal) {
       const bornBefore = (await parts.backend.now()) - (parts.graceMs ?? graceMs);
-      let group: OffloadedPayload[] = [];
-      for await (const payload of listPayloads(parts.objects)) {
+      let group: KeptObject[] = [];
+      for await (const payload of listKept(parts.objects)) {
         if (signal.aborted) return;
         if (queues.has(payload.queue) && payload.modifiedAt.getTime() <= bornBefore) group.push(payload);
         if (group.length < atOnce) continue;
@@ -37,10 +37,7 @@ export function payloadSweep(parts: PayloadSweepParts): Chore {
   };
 }
 
-async function removeOrphans(
-  group: readonly OffloadedPayload[],
-  { backend, objects }: PayloadSweepParts,
-): Promise<void> {
+async function removeOrphans(group: readonly KeptObject[], { backend, objects }: PayloadSweepParts): Promise<void> {
   await Promise.all(
     group.map(async ({ key, queue, id }) => {
       const job: unknown = await backend.queue(queue).getJob(id);

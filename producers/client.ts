@@ -39,7 +39,10 @@ export interface ClientParts {
   readonly backend: Backend;
   readonly registry: Registry;
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'> & Partial<Pick<Metrics, 'addsRefused' | 'rateLimited'>>;
-  /** With it `enqueue` and `enqueueMany` take payloads of up to 10 MiB: what is over 256 KiB is kept there, beside the job. The workers' own. */
+  /**
+   * With it `enqueue` and `enqueueMany` take payloads of up to 10 MiB: what is over 256 KiB is kept there, beside the job; a result of that size is
+   * fetched from there (without it, its pointer is the result). The workers' own.
+   */
   readonly objects?: ObjectStore;
   /** Encrypts the secret fields of payloads; without it types that have any are refused (`KEY_MISSING`). */
   readonly secrets?: SecretBox | undefined;
@@ -113,7 +116,7 @@ export function createClient(parts: ClientParts): Client {
   // One moment for the id, the stored time and the answer.
   let at = 0;
   const newId = createIds(() => at);
-  const { backend, registry, secrets } = parts;
+  const { backend, registry, secrets, objects } = parts;
   const tenants = tenantReader(backend.records);
   const acceptParts: AcceptParts = { ...parts, tenants, gate: openGate(backend, tenants, parts.metrics) };
 
@@ -179,7 +182,7 @@ export function createClient(parts: ClientParts): Client {
   const status: Client['status'] = async (id, tenant) => {
     const queue = queueOf(id);
     if (queue === undefined) return undefined;
-    const found = await readStatus(backend, queue, await storedId(backend, queue, id));
+    const found = await readStatus(backend, queue, await storedId(backend, queue, id), objects);
     return tenant === undefined || found?.tenant === tenant ? found : undefined;
   };
   return {
@@ -196,7 +199,7 @@ export function createClient(parts: ClientParts): Client {
     enqueueFlowNamed: (node, options = none) => flow(inlineLimitBytes, node, options),
     children: async (id, tenant) => {
       const found = await status(id, tenant);
-      return found && readChildren(backend, found);
+      return found && readChildren(backend, found, objects);
     },
     status,
     edit: async (id, change, tenant) => {
@@ -220,7 +223,7 @@ const clientEnv = commonEnv.pick({ DATA_DIR: true, QUEUE_URL: true, QUEUE_BATCHI
 /**
  * A client with a store of its own, for a service that only enqueues: `QUEUE_URL` (default `embedded`, in `DATA_DIR`), as
  * the processes that serve it read them. With `STORAGE_URL`, which must be the workers' own, payloads of up to 10 MiB are
- * taken; with `ENCRYPTION_KEY`, theirs as well, types with secret fields. Close it when done. `onError` hears of
+ * taken and results of that size fetched; with `ENCRYPTION_KEY`, theirs as well, types with secret fields. Close it when done. `onError` hears of
  * connections that fail in the background; default: nobody, because every call that meets one throws by itself.
  */
 export async function openClient(

@@ -9,6 +9,9 @@ import { readRun, runKey } from '../backends/run-record.ts';
 import { readFailure } from '../backends/signature.ts';
 import { outsideId } from '../backends/slot-id.ts';
 import { maskText } from '../runtime/mask.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
+import { KeptLostError } from '../runtime/payload-objects.ts';
+import { readResult } from '../runtime/result-objects.ts';
 
 /** BullMQ's words; its `prioritized` and `paused` are `waiting` outside, and `cancelled` is ours. */
 export type JobState = 'waiting' | 'delayed' | 'active' | 'waiting-children' | 'completed' | 'failed' | 'cancelled';
@@ -51,23 +54,45 @@ export interface ChildStatus {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
+/** With `objects` large results of children are fetched, as in `readStatus`. */
 export async function readChildren(
   backend: Pick<Backend, 'queue'>,
   parent: JobStatus,
+  objects?: ObjectStore,
 ): Promise<readonly ChildStatus[]> {
   if (parent.children === 0) return [];
   const stored: StoredJob | undefined = await backend.queue(parent.queue).getJob(parent.id);
   if (stored === undefined) return [];
-  return (await childrenOf(stored)).map(({ id, queue, state, result, reason }) => {
-    const failure = reason === undefined ? undefined : readFailure(reason);
-    return {
-      id,
-      type: queue,
-      status: state,
-      result: result ?? null,
-      error: failure === undefined ? null : { code: failure.code, message: maskText(failure.message) },
-    };
-  });
+  return Promise.all(
+    (await childrenOf(stored)).map(({ id, queue, state, result, reason }) => {
+      const failure = reason === undefined ? undefined : readFailure(reason);
+      const child = {
+        id,
+        type: queue,
+        status: state,
+        result: result ?? null,
+        error: failure === undefined ? null : { code: failure.code, message: maskText(failure.message) },
+      };
+      return withResult(child, queue, id, objects);
+    }),
+  );
+}
+
+/** The same with a result that is kept in the object store; a store that is not there leaves the pointer. */
+async function withResult<S extends Pick<JobStatus, 'error' | 'result'>>(
+  status: S,
+  queue: string,
+  id: string,
+  objects: ObjectStore | undefined,
+): Promise<S> {
+  if (objects === undefined) return status;
+  try {
+    const result = await readResult(objects, queue, id, status.result);
+    return result === status.result ? status : { ...status, result };
+  } catch (error) {
+    if (!(error instanceof KeptLostError)) throw error;
+    return { ...status, result: null, error: { code: 'RESULT_LOST', message: `The result ${error.message}` } };
+  }
 }
 
 const percent = z.union([
@@ -175,9 +200,14 @@ const mostTries = 5;
 
 /**
  * Undefined for an id nobody knows (any more). A job and its state are two questions, and the job may end between them:
- * what does not fit together is asked again.
+ * what does not fit together is asked again. With `objects` a large result is fetched; without, its pointer is the result.
  */
-export async function readStatus(backend: Backend, queue: string, id: string): Promise<JobStatus | undefined> {
+export async function readStatus(
+  backend: Backend,
+  queue: string,
+  id: string,
+  objects?: ObjectStore,
+): Promise<JobStatus | undefined> {
   for (let tries = 1; ; tries += 1) {
     const [job, [cancelled, run]] = await Promise.all([
       backend.queue(queue).getJob(id),
@@ -191,6 +221,7 @@ export async function readStatus(backend: Backend, queue: string, id: string): P
     const state = outsideState(await job.getState());
     const isEnded = state === 'completed' || state === 'failed';
     const isWhole = state !== undefined && isEnded === (job.finishedOn !== undefined);
-    if (isWhole || tries === mostTries) return state && describeJob(job, state, interruptions);
+    if (isWhole || tries === mostTries)
+      return state && withResult(describeJob(job, state, interruptions), queue, id, objects);
   }
 }

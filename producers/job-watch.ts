@@ -4,6 +4,7 @@
  */
 import type { QueueEvents } from 'bullmq';
 import type { Backend } from '../backends/backend.ts';
+import type { ObjectStore } from '../runtime/object-store.ts';
 import { type JobStatus, readStatus } from './job-status.ts';
 
 /** `undefined`: the job is gone, and no record answers for it. */
@@ -43,7 +44,7 @@ interface WatchedQueue {
 }
 
 /** An event may be lost (PostgreSQL numbers events before they are committed, a reader may pass one): that costs `lookEveryMs`. */
-export function createJobWatch(backend: Backend, lookEveryMs = 5_000): JobWatch {
+export function createJobWatch(backend: Backend, objects?: ObjectStore, lookEveryMs = 5_000): JobWatch {
   const queues = new Map<string, WatchedQueue>();
   const open = (name: string): WatchedQueue => {
     const jobs = new Map<string, Watched>();
@@ -67,7 +68,7 @@ export function createJobWatch(backend: Backend, lookEveryMs = 5_000): JobWatch 
     watch(name, id, onStatus, onError) {
       const queue = queues.get(name) ?? open(name);
       const known = queue.jobs.get(id);
-      const job = known ?? watched(() => readStatus(backend, name, id));
+      const job = known ?? watched(() => readStatus(backend, name, id, objects));
       if (known === undefined) queue.jobs.set(id, job);
       job.listeners.set(onStatus, onError);
       // Before the reader hears, a change could fall between the look and the first event.

@@ -46,7 +46,7 @@ export async function apiOptions(parts: ApiParts): Promise<ApiOptions> {
     metrics: parts.metrics,
     hooks: env.HOOKS ?? {},
     documents: parts.documents,
-    events: { watch: createJobWatch(backend), perKey: env.EVENT_STREAMS, open: new Set() },
+    events: { watch: createJobWatch(backend, parts.objects), perKey: env.EVENT_STREAMS, open: new Set() },
     keys: createKeys({ records: backend.records, staticKey: env.JOBFLEET_KEY }),
     links: createSignedLinks(env.SIGNING_KEY ?? (await localSigningKey(parts.dataDir))),
     deadLetters: createDeadLetters({

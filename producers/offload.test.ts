@@ -8,7 +8,7 @@ import { openBackend } from '../backends/open.ts';
 import { portableJson } from '../backends/portable.ts';
 import type { ObjectStore } from '../runtime/object-store.ts';
 import { openFolderStore } from '../runtime/object-store-folder.ts';
-import { fetchPayload, pointerOf, storePayload } from '../runtime/payload-objects.ts';
+import { fetchKept, pointerOf, storePayload } from '../runtime/payload-objects.ts';
 import { addLarge, isLarge } from './offload.ts';
 
 const limit = 262_144;
@@ -58,7 +58,7 @@ describe('a payload near the limit', () => {
         const data: unknown = JSON.parse(JSON.stringify(await storePayload(objects, 'big', id, json)));
         const pointer = pointerOf('big', id, data);
         if (pointer === undefined) throw new Error(`no pointer: ${JSON.stringify(data)}`);
-        expect(await fetchPayload(objects, pointer)).toEqual(JSON.parse(json));
+        expect(await fetchKept(objects, pointer)).toEqual(JSON.parse(json));
         expect([pointerOf('big', `${id}x`, data), pointerOf('other', id, data)]).toEqual([undefined, undefined]);
       }),
       { numRuns: 25 },
@@ -82,7 +82,7 @@ describe('a repeat with the same id', () => {
     await addLarge(queue, newJob('again', 'a'.repeat(limit)), { backend: sweeping, objects });
     const pointer = pointerOf(queue, 'again', (await backend.queue(queue).getJob('again'))?.data);
     if (pointer === undefined) throw new Error('the job has no pointer');
-    expect(await fetchPayload(objects, pointer)).toEqual({ text: 'a'.repeat(limit) });
+    expect(await fetchKept(objects, pointer)).toEqual({ text: 'a'.repeat(limit) });
   });
 
   test('that meets a twin with another id leaves its payload to the keeper', async () => {

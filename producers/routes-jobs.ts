@@ -211,7 +211,7 @@ function showRoute({ backend, client, objects, links }: JobRouteParts): Route {
       if (job === undefined) throw notFound();
       const [files, childJobs, review] = await Promise.all([
         seesInFull(credential, job.tenant) ? filesOf(job, objects, links, baseUrl) : [],
-        readChildren(backend, job),
+        readChildren(backend, job, objects),
         job.status === 'completed' ? readReview(backend.records, job.queue, job.id) : undefined,
       ]);
       const shown = review === undefined ? null : describeReview(review);

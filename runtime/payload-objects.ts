@@ -12,8 +12,10 @@ export const inlineLimitBytes = 262_144;
 export const offloadedLimitBytes = 10 * 1_048_576;
 
 const prefix = 'payloads/';
+export const resultPrefix = 'results/';
 
-export interface PayloadPointer {
+/** What stands in the job instead of a payload or a result that is kept in the object store. */
+export interface KeptPointer {
   /** Key in the object store. */
   readonly $object: string;
   /** Of the JSON text, in hex. */
@@ -22,26 +24,31 @@ export interface PayloadPointer {
 }
 
 /** The object is not there, or not the one that was stored. */
-export class PayloadLostError extends Error {
-  override readonly name = 'PayloadLostError';
-  readonly code = 'PAYLOAD_LOST';
+export class KeptLostError extends Error {
+  override readonly name = 'KeptLostError';
 }
 
 function keyOf(queue: string, id: string): string {
   return `${prefix}${queue}/${id}.json`;
 }
 
-function describe(key: string, body: Uint8Array): PayloadPointer {
+export function pointerTo(key: string, body: Uint8Array): KeptPointer {
   return { $object: key, sha256: createHash('sha256').update(body).digest('hex'), bytes: body.byteLength };
 }
 
+/** Undefined for what is no pointer. */
+export function readPointer(value: unknown): KeptPointer | undefined {
+  if (typeof value !== 'object' || value === null || !('$object' in value)) return undefined;
+  if (!('sha256' in value && 'bytes' in value)) return undefined;
+  const { $object, sha256, bytes } = value;
+  const isPointer = typeof $object === 'string' && typeof sha256 === 'string' && typeof bytes === 'number';
+  return isPointer ? { $object, sha256, bytes } : undefined;
+}
+
 /** The pointer in the stored data of this job; undefined for a payload that is its own. */
-export function pointerOf(queue: string, id: string, data: unknown): PayloadPointer | undefined {
-  if (typeof data !== 'object' || data === null || !('$object' in data)) return undefined;
-  const { $object: key } = data;
-  if (key !== keyOf(queue, id) || !('sha256' in data && 'bytes' in data)) return undefined;
-  const { sha256, bytes } = data;
-  return typeof sha256 === 'string' && typeof bytes === 'number' ? { $object: key, sha256, bytes } : undefined;
+export function pointerOf(queue: string, id: string, data: unknown): KeptPointer | undefined {
+  const pointer = readPointer(data);
+  return pointer?.$object === keyOf(queue, id) ? pointer : undefined;
 }
 
 /**
@@ -53,27 +60,27 @@ export async function storePayload(
   queue: string,
   id: string,
   json: string,
-): Promise<PayloadPointer> {
+): Promise<KeptPointer> {
   const key = keyOf(queue, id);
   const body = Buffer.from(json);
   const { stored } = await objects.put(key, body, { contentType: 'application/json', ifAbsent: true });
-  if (stored) return describe(key, body);
+  if (stored) return pointerTo(key, body);
   const first = await read(objects, key);
-  return first === undefined ? storePayload(objects, queue, id, json) : describe(key, first);
+  return first === undefined ? storePayload(objects, queue, id, json) : pointerTo(key, first);
 }
 
-/** The parsed payload. Throws `PayloadLostError`; anything else is the object store, which may answer later. */
-export async function fetchPayload(
+/** What the pointer stands for, parsed. Throws `KeptLostError`; anything else is the object store, which may answer later. */
+export async function fetchKept(
   objects: Pick<ObjectStore, 'get'>,
-  pointer: PayloadPointer,
+  pointer: KeptPointer,
   signal?: AbortSignal,
 ): Promise<unknown> {
   const body = await read(objects, pointer.$object, signal);
-  if (body === undefined) throw new PayloadLostError(`The payload ${pointer.$object} is not in the object store.`);
-  const found = describe(pointer.$object, body);
+  if (body === undefined) throw new KeptLostError(`${pointer.$object} is not in the object store.`);
+  const found = pointerTo(pointer.$object, body);
   if (found.sha256 !== pointer.sha256 || found.bytes !== pointer.bytes)
-    throw new PayloadLostError(
-      `The payload ${pointer.$object} was altered: expected ${pointer.bytes} bytes with the hash of the job, got ${found.bytes}.`,
+    throw new KeptLostError(
+      `${pointer.$object} was altered: expected ${pointer.bytes} bytes with the hash of the job, got ${found.bytes}.`,
     );
   return JSON.parse(body.toString());
 }
@@ -91,17 +98,20 @@ export async function hasPayload(objects: ObjectStore, queue: string, id: string
   return (await objects.head(keyOf(queue, id))) !== undefined;
 }
 
-export interface OffloadedPayload {
+export interface KeptObject {
   readonly key: string;
   readonly queue: string;
   readonly id: string;
   readonly modifiedAt: Date;
 }
 
-/** Every payload kept in the object store. */
-export async function* listPayloads(objects: ObjectStore): AsyncGenerator<OffloadedPayload> {
-  for await (const { key, modifiedAt } of objects.list(prefix)) {
-    const [, queue, id] = /^payloads\/([^/]+)\/([^/]+)\.json$/.exec(key) ?? [];
-    if (queue !== undefined && id !== undefined) yield { key, queue, id, modifiedAt };
-  }
+const kept = /^(?:payloads\/([^/]+)\/([^/]+)|results\/([^/]+)\/([^/]+)\/\d+)\.json$/;
+
+/** Every payload and result kept in the object store, with the job it belongs to. */
+export async function* listKept(objects: ObjectStore): AsyncGenerator<KeptObject> {
+  for (const folder of [prefix, resultPrefix])
+    for await (const { key, modifiedAt } of objects.list(folder)) {
+      const [, ofPayload, payload, queue = ofPayload, id = payload] = kept.exec(key) ?? [];
+      if (queue !== undefined && id !== undefined) yield { key, queue, id, modifiedAt };
+    }
 }

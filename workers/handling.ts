@@ -10,7 +10,15 @@ import type { Job, OpenHandler } from '../jobs/define.ts';
 import { giveUp, JobError, retry } from '../jobs/errors.ts';
 import type { ChildJob } from '../jobs/ports.ts';
 import { openFields, PlainSecretError, secretTexts } from '../jobs/secret-fields.ts';
-import { fetchPayload, PayloadLostError, type PayloadPointer, pointerOf } from '../runtime/payload-objects.ts';
+import {
+  fetchKept,
+  inlineLimitBytes,
+  KeptLostError,
+  type KeptPointer,
+  offloadedLimitBytes,
+  pointerOf,
+} from '../runtime/payload-objects.ts';
+import { storeResult } from '../runtime/result-objects.ts';
 import { type SecretBox, SecretError } from '../runtime/secret-box.ts';
 import { type AttemptFacts, createContext, type Services } from './context.ts';
 import { addForTenants } from './for-tenants.ts';
@@ -64,6 +72,10 @@ export class Handling {
 
   /** Rejects with what the handler threw. Call once. */
   async run(alone: boolean): Promise<unknown> {
+    return this.#kept(await this.#run(alone));
+  }
+
+  async #run(alone: boolean): Promise<unknown> {
     const { claim } = this.#running;
     const { job } = this.#parts;
     const facts: AttemptFacts = {
@@ -101,6 +113,25 @@ export class Handling {
     return result;
   }
 
+  /** A result that is too large to stay in its job goes to the object store. */
+  async #kept(result: unknown): Promise<unknown> {
+    if (typeof result !== 'object' || result === null || this.#running.isOver) return result;
+    const json = jsonOf(result);
+    if (json.length * 3 <= inlineLimitBytes) return result;
+    const bytes = Buffer.byteLength(json);
+    if (bytes <= inlineLimitBytes) return result;
+    if (bytes > offloadedLimitBytes)
+      throw giveUp(
+        'RESULT_INVALID',
+        `The result has ${bytes} bytes of JSON, at most ${offloadedLimitBytes} are kept; store a file and return its object.`,
+      );
+    try {
+      return await storeResult(this.#parts.services.objects, this.#running.claim, json);
+    } catch (error) {
+      throw this.#unanswered('result', error);
+    }
+  }
+
   async #handle(facts: AttemptFacts, payload: unknown, alone: boolean): Promise<unknown> {
     const { job } = this.#parts;
     if (alone || job.policy.isolation === 'child') {
@@ -130,17 +161,23 @@ export class Handling {
   }
 
   /** The store may answer later; what it answers must be what the producer stored. */
-  async #fetchPayload(pointer: PayloadPointer): Promise<unknown> {
+  async #fetchPayload(pointer: KeptPointer): Promise<unknown> {
     try {
-      return await fetchPayload(this.#parts.services.objects, pointer, this.#running.signal);
+      return await fetchKept(this.#parts.services.objects, pointer, this.#running.signal);
     } catch (error) {
-      this.#running.signal.throwIfAborted();
-      // Its circuit is open: nobody was asked.
-      if (error instanceof JobError) throw error;
-      if (error instanceof PayloadLostError) throw giveUp('PAYLOAD_LOST', error.message, { cause: error });
-      const reason = error instanceof Error ? error.message : String(error);
-      throw retry('NETWORK', `The object store that keeps the payload did not answer: ${reason}`, 0, { cause: error });
+      if (error instanceof KeptLostError)
+        throw giveUp('PAYLOAD_LOST', `The payload ${error.message}`, { cause: error });
+      throw this.#unanswered('payload', error);
     }
+  }
+
+  /** What the attempt fails with when the object store keeps or gives nothing. */
+  #unanswered(what: string, error: unknown): unknown {
+    this.#running.signal.throwIfAborted();
+    // Its circuit is open: nobody was asked.
+    if (error instanceof JobError) return error;
+    const reason = error instanceof Error ? error.message : String(error);
+    return retry('NETWORK', `The object store that keeps the ${what} did not answer: ${reason}`, 0, { cause: error });
   }
 
   #openSecrets(stored: unknown): unknown {
@@ -192,4 +229,13 @@ function parseResult(job: Job, value: unknown): unknown {
   const parsed = job.result.safeParse(value);
   if (!parsed.success) throw giveUp('RESULT_INVALID', z.prettifyError(parsed.error));
   return parsed.data;
+}
+
+function jsonOf(result: object): string {
+  try {
+    return JSON.stringify(result);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw giveUp('RESULT_INVALID', `The result is no JSON: ${reason}`, { cause: error });
+  }
 }

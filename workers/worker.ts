@@ -10,7 +10,7 @@ import { type AttemptParts, attempt, type Ended } from './attempt.ts';
 import { type Claim, parseClaim } from './claim.ts';
 import type { StoreClock } from './clock.ts';
 import { AttemptFailed } from './failure.ts';
-import { createHandling, type Handling, type HandlingParts } from './handling.ts';
+import { type AttemptSink, createHandling, type Handling, type HandlingParts } from './handling.ts';
 import type { Interruptions } from './interruptions.ts';
 import type { Leases } from './leases.ts';
 import { type AttemptLimits, openLimits } from './limits.ts';
@@ -18,6 +18,7 @@ import { type PassedTags, passTags } from './passed-tags.ts';
 import { createRunning, type Running } from './running.ts';
 import { readChildJobs } from './services/children.ts';
 import { logLinesKept } from './services/notes.ts';
+import type { ServiceParts } from './services/services.ts';
 import type { Slots } from './slots.ts';
 
 /** A claim in our hands, from its start to its outcome. */
@@ -141,7 +142,7 @@ async function runClaim(
     slots: parts.slots,
     limits,
     run: (current, alone) => {
-      handling = createHandling(current, sinkOf(stored), parts.handling);
+      handling = createHandling(current, sinkOf(stored, parts.handling.services.objects), parts.handling);
       return handling.run(alone);
     },
     now: parts.clock.now,
@@ -168,9 +169,9 @@ async function runClaim(
   return ended;
 }
 
-function sinkOf(stored: StoredJob): Parameters<typeof createHandling>[1] {
+function sinkOf(stored: StoredJob, objects: ServiceParts['objects']): AttemptSink {
   return {
-    children: () => readChildJobs(stored),
+    children: () => readChildJobs(stored, objects),
     progress: (value) => stored.updateProgress(value),
     log: (line) => {
       stored.opts.keepLogs ??= logLinesKept;

@@ -30,8 +30,10 @@ const part = defineJob({
     fail: z.boolean().default(false),
     pin: secret(z.string()).optional(),
     more: z.string().default(''),
+    /** So many characters in the result. */
+    answer: z.int().default(0),
   }),
-  result: z.object({ n: z.int(), bytes: z.int() }),
+  result: z.object({ n: z.int(), bytes: z.int(), text: z.string().optional() }),
   policy: { ...policy, order: 'fair' },
 });
 const whole = defineJob({
@@ -53,9 +55,9 @@ const handlers = new Map<string, Handler>([
   [
     part.name,
     defineHandler(part, {
-      run: async ({ n, fail, pin = '', more }) => {
+      run: async ({ n, fail, pin = '', more, answer }) => {
         if (fail) throw giveUp('BAD_SOURCE', 'as it was told');
-        return { n, bytes: pin.length + more.length };
+        return { n, bytes: pin.length + more.length, ...(answer > 0 ? { text: 'y'.repeat(answer) } : {}) };
       },
     }),
   ],
@@ -167,6 +169,24 @@ export function flowSuite(name: string, open: () => Promise<Backend>): void {
       expect((await findInStore(backend, [pin])).found).toEqual([]);
       const { jobs } = await findJobs(backend, 'flow-part', { tenant: 'acme' }, { limit: 10 });
       expect(new Set(jobs.map(({ job }) => job.id))).toEqual(new Set([first?.id, second?.id, third?.id]));
+    });
+
+    it('hand a parent the large results of its children whole, and show them beside it', async () => {
+      const flow = await client.enqueueFlow(
+        whole,
+        { title: 'large' },
+        { children: [flowChild(part, { n: 1, answer: 300_000 })] },
+      );
+      const [child] = flow.children;
+      const large = { n: 1, bytes: 0, text: 'y'.repeat(300_000) };
+      expect(await ends(flow.id)).toMatchObject({
+        status: 'completed',
+        result: { children: [{ id: child?.id, result: large }] },
+      });
+      expect(await client.children(flow.id)).toEqual([
+        { id: child?.id, type: 'flow-part', status: 'completed', result: large, error: null },
+      ]);
+      expect((await backend.queue(part.name).getJob(child?.id ?? ''))?.returnvalue).toHaveProperty('$object');
     });
 
     it('make a parent a dead letter when a child is one, and run it once both were redriven', async () => {

@@ -1,4 +1,4 @@
-/** What holds for payloads over 256 KiB, whatever the store of jobs: one suite, run on each. */
+/** What holds for payloads and results over 256 KiB, whatever the store of jobs: one suite, run on each. */
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,11 +24,13 @@ const inline = 262_144;
 const around = JSON.stringify({ act: 'echo', text: '' }).length;
 
 export function largePayloads(name: string, open: () => Promise<Backend>): void {
-  describe(`payloads over 256 KiB: ${name}`, () => {
+  describe(`payloads and results over 256 KiB: ${name}`, () => {
     let folder: string;
     let backend: Backend;
     let objects: ObjectStore;
     let client: Client;
+    /** Has no object store. */
+    let bare: Client;
     let fleet: Fleet;
     let logged = '';
     const queues = ['acting', 'hasty'];
@@ -41,6 +43,7 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
       for (const queue of queues) await backend.queue(queue).obliterate({ force: true });
       const registry = await loadRegistry(new URL('./fleet-jobs/', import.meta.url));
       client = createClient({ backend, registry, objects });
+      bare = createClient({ backend, registry });
       const destination = new Writable({
         write(chunk, _encoding, done) {
           logged += String(chunk);
@@ -72,11 +75,12 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
           throw new Error(`${id} has not ended: ${status?.status}`);
         return status;
       }, 15_000);
-    const kept = async (): Promise<string[]> => {
+    const kept = async (folder = 'payloads/'): Promise<string[]> => {
       const keys: string[] = [];
-      for await (const { key } of objects.list('payloads/')) keys.push(key);
+      for await (const { key } of objects.list(folder)) keys.push(key);
       return keys;
     };
+    const resultKeyOf = (id: string) => `results/acting/${id}/1.json`;
     const keyOf = (id: string) => `payloads/acting/${id}.json`;
     /** Far in the future, so that no worker takes the job. */
     const resting = { delayMs: 3_600_000 };
@@ -86,7 +90,7 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
       ['262,143 bytes', inline - 1, false],
       ['262,144 bytes', inline, false],
       ['262,145 bytes', inline + 1, true],
-      ['10 MiB', 10 * 1_048_576, true],
+      ['almost 10 MiB', 10 * 1_048_576 - 100, true],
     ])('of %s arrive whole, beside the job only when they must', async (_title, bytes, isKept) => {
       const text = 'é'.repeat(10) + 'x'.repeat(bytes - around - 20);
       const { id } = await client.enqueue(acting, { act: 'echo', text });
@@ -96,6 +100,39 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
       const { status, result } = await ends(id);
       expect(status).toBe('completed');
       expect(acting.result.parse(result).text === text).toBe(true);
+    });
+
+    it.each([
+      [inline, false],
+      [inline + 1, true],
+    ])('a result of %i bytes is read whole, and kept beside its job only when it must', async (bytes, isKept) => {
+      const rest = JSON.stringify({ text: '', attempt: 1, fence: 1 }).length;
+      const text = 'x'.repeat(bytes - rest);
+      const { id } = await client.enqueue(acting, { act: 'echo', text });
+      expect((await ends(id)).result).toEqual({ text, attempt: 1, fence: 1 });
+      expect((await objects.head(resultKeyOf(id)))?.sizeBytes).toBe(isKept ? bytes : undefined);
+      const pointer = { $object: resultKeyOf(id), sha256: expect.stringMatching(/^[0-9a-f]{64}$/), bytes };
+      const stored: StoredJob | undefined = await backend.queue('acting').getJob(id);
+      expect(stored?.returnvalue).toEqual(isKept ? pointer : { text, attempt: 1, fence: 1 });
+      expect((await bare.status(id))?.result).toEqual(stored?.returnvalue);
+    });
+
+    it('a result of over 10 MiB is refused: the job is a dead letter that says what to do', async () => {
+      const { id } = await client.enqueue(acting, { act: 'echo', text: 'x'.repeat(10 * 1_048_576 - around) });
+      const { status, error } = await ends(id);
+      expect([status, error?.code]).toEqual(['failed', 'RESULT_INVALID']);
+      expect(error?.message).toContain('at most 10485760 are kept; store a file and return its object');
+      expect(await objects.head(resultKeyOf(id))).toBeUndefined();
+    });
+
+    it('a result that is missing or altered is said to be lost, and nothing else is shown for it', async () => {
+      const { id } = await client.enqueue(acting, { act: 'echo', text: large });
+      await ends(id);
+      const lost = { status: 'completed', result: null, error: { code: 'RESULT_LOST' } };
+      await writeFile(join(folder, 'objects/objects', resultKeyOf(id)), JSON.stringify({ text: 'evil' }));
+      expect(await client.status(id)).toMatchObject(lost);
+      await objects.delete(resultKeyOf(id));
+      expect(await client.status(id)).toMatchObject(lost);
     });
 
     it('of 10 MiB and a byte are refused, and nothing is kept', async () => {
@@ -168,6 +205,7 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
       await (await backend.queue('acting').getJob(removed))?.remove();
       await objects.put(keyOf('acting_neverstored'), Buffer.from('{}'), { contentType: 'application/json' });
       const before = await kept();
+      expect(await kept('results/')).toContain(resultKeyOf(removed));
       await sweep(60_000);
       expect(await kept()).toEqual(before);
       // A keeper whose clock is far ahead: what counts is the store's.
@@ -179,6 +217,7 @@ export function largePayloads(name: string, open: () => Promise<Backend>): void 
       const after = await kept();
       expect(after).toContain(keyOf(waiting));
       for (const id of [cancelled, discarded, removed, 'acting_neverstored']) expect(after).not.toContain(keyOf(id));
+      expect(await kept('results/')).not.toContain(resultKeyOf(removed));
     });
 
     it('show in no log', async () => {
