@@ -30,6 +30,6 @@ describe('a store of the embedded server on disk', () => {
       await chmod(dir, 0o755); // run by root, the server is nobody's
       return openBackend(`embedded:${join(dir, 'queue')}`, { onError });
     },
-    { heavy: true },
+    {},
   );
 });

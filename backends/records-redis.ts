@@ -1,50 +1,33 @@
-/** `RecordStore` in Redis: one hash per record, one sorted set per semaphore, Lua scripts for changes, Redis's own clock. */
+/** `RecordStore` in Redis: one hash per record, one sorted set per semaphore, one Lua script per change, Redis's own clock. */
 import { Cluster } from 'ioredis';
 import type { RecordEntry, RecordStore } from './backend.ts';
-import { gather } from './gather.ts';
 import { checkRecord } from './record-limits.ts';
 import type { RedisClient } from './redis-client.ts';
-import { type Script, script } from './redis-script.ts';
+import { script } from './redis-script.ts';
 
 // Versions are microseconds of Redis's clock, so that a record made anew never repeats one of its former life. A double
 // holds them exactly until the year 2255; '%.0f' because Lua would print them as 1.7e+15.
+const nextVersion = `
+  local time = redis.call('TIME')
+  local version = math.max(tonumber(redis.call('HGET', KEYS[1], 'version') or '0') + 1, time[1] * 1000000 + time[2])
+  version = string.format('%.0f', version)`;
+
 // A Redis that is full refuses a script whose first change takes memory, and jobs that run need their records to end.
 const store = `
-  local time = redis.call('TIME')
-  time = time[1] * 1000000 + time[2]
-  local function store(key, found, value, ttl)
-    local version = string.format('%.0f', math.max(tonumber(found or '0') + 1, time))
-    redis.call('HDEL', key, '')
-    redis.call('HSET', key, 'value', value, 'version', version)
-    if ttl == '' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ttl) end
-    return version
-  end`;
+  redis.call('HDEL', KEYS[1], '')
+  redis.call('HSET', KEYS[1], 'value', ARGV[1], 'version', version)
+  if ARGV[2] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end`;
 
-// KEYS: records. ARGV of each: value, how long it lives in ms ('' = for ever).
-const putIfAbsent = script(`${store}
-  local answers = {}
-  for at, key in ipairs(KEYS) do
-    local found = redis.call('HMGET', key, 'value', 'version')
-    if found[1] then answers[at] = found
-    else answers[at] = {false, store(key, found[2], ARGV[at * 2 - 1], ARGV[at * 2])} end
-  end
-  return answers`);
+const putIfAbsent = script(`
+  local found = redis.call('HMGET', KEYS[1], 'value', 'version')
+  if found[1] then return {0, found[1], found[2]} end
+  ${nextVersion} ${store}
+  return {1, ARGV[1], version}`);
 
-// The same, and the version that is replaced.
-const compareAndSet = script(`${store}
-  local answers = {}
-  for at, key in ipairs(KEYS) do
-    local found = redis.call('HGET', key, 'version')
-    if found == ARGV[at * 3] then
-      store(key, found, ARGV[at * 3 - 2], ARGV[at * 3 - 1])
-      answers[at] = 1
-    else answers[at] = 0 end
-  end
-  return answers`);
-
-const expire = script(`
-  for at, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[at]) end
-  return ARGV`);
+const compareAndSet = script(`
+  if redis.call('HGET', KEYS[1], 'version') ~= ARGV[3] then return 0 end
+  ${nextVersion} ${store}
+  return 1`);
 
 const compareAndDelete = script(`
   if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
@@ -76,36 +59,7 @@ async function keysStarting(client: RedisClient, start: string): Promise<string[
   return [...found].toSorted();
 }
 
-interface Change {
-  readonly key: string;
-  readonly args: readonly (string | number)[];
-}
-
-/** Changes that come together share a script call, unless `batching` is false; on Cluster their keys lie apart. */
-export function redisRecords(client: RedisClient, batching: boolean): RecordStore {
-  const together = (change: Script) => {
-    const send = async (batch: readonly Change[]): Promise<unknown[]> => {
-      const keys = batch.map(({ key }) => recordKey(key));
-      const answers = await change(
-        client,
-        keys,
-        batch.flatMap(({ args }) => args),
-      );
-      if (!Array.isArray(answers)) throw new TypeError(`Redis answered a record script with ${typeof answers}`);
-      return answers;
-    };
-    if (client instanceof Cluster || !batching) return async (one: Change) => (await send([one]))[0];
-    return gather<Change, unknown>({
-      most: 50,
-      mostWeight: 256 * 1_024,
-      weigh: ({ args: [value] }) => String(value).length,
-      lanes: 2,
-      send,
-    });
-  };
-  const putOne = together(putIfAbsent);
-  const replaceOne = together(compareAndSet);
-  const shortenOne = together(expire);
+export function redisRecords(client: RedisClient): RecordStore {
   const get: RecordStore['get'] = async (keys) => {
     const found = await Promise.all(keys.map((key) => client.hmget(recordKey(key), 'value', 'version')));
     return found.map(([value, version]): RecordEntry | undefined =>
@@ -115,17 +69,19 @@ export function redisRecords(client: RedisClient, batching: boolean): RecordStor
   return {
     async putIfAbsent(key, value, ttlMs) {
       checkRecord(key, value);
-      const answer = await putOne({ key, args: [value, ttlMs ?? ''] });
-      const [found, version] = Array.isArray(answer) ? answer : [];
-      return { stored: found === null, value: String(found ?? value), version: Number(version) };
+      const [stored, found, version] = answer(await putIfAbsent(client, [recordKey(key)], [value, ttlMs ?? '']));
+      return { stored: stored === '1', value: found, version: Number(version) };
     },
     async compareAndSet(key, version, value, ttlMs) {
       checkRecord(key, value);
-      if (value === null) return (await compareAndDelete(client, [recordKey(key)], [version])) === 1;
-      return (await replaceOne({ key, args: [value, ttlMs ?? '', version] })) === 1;
+      const changed =
+        value === null
+          ? await compareAndDelete(client, [recordKey(key)], [version])
+          : await compareAndSet(client, [recordKey(key)], [value, ttlMs ?? '', version]);
+      return changed === 1;
     },
     async expire(keys, ttlMs) {
-      await Promise.all(keys.map((key) => shortenOne({ key, args: [ttlMs] })));
+      await Promise.all(keys.map((key) => client.pexpire(recordKey(key), ttlMs)));
     },
     get,
     async list(prefix) {
@@ -145,4 +101,12 @@ export function redisRecords(client: RedisClient, batching: boolean): RecordStor
       await client.zrem(holderKey(key), holder);
     },
   };
+}
+
+/** Redis is a border too: three values, the first a number. */
+function answer(reply: unknown): [string, string, string] {
+  if (!Array.isArray(reply) || reply.length !== 3)
+    throw new TypeError(`Redis answered a record script with ${typeof reply}`);
+  const [stored, value, version] = reply.map(String);
+  return [stored ?? '', value ?? '', version ?? ''];
 }

@@ -65,7 +65,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     handBack: async (job, token) => {
       await job.moveToWait(token);
     },
-    records: redisRecords(client, options.batching ?? true),
+    records: redisRecords(client),
     tags,
     limiter: redisLimiters(client),
     fullness: () => fullness(client),
