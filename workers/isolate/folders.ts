@@ -3,10 +3,12 @@
  * that was killed leaves both; the next start removes them and ends what still runs in them.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { chmod, chown, lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
-import { bootId, carries, scanProcesses, startTicksOf } from './processes.ts';
+import { bootId, carries, isRunning, scanProcesses, startTicksOf } from './processes.ts';
 
 export interface ChildFolder {
   readonly path: string;
@@ -42,7 +44,8 @@ export async function makeFolder(base: string, userId: number | undefined): Prom
   const marker = `${process.pid}-${name}`;
   const startTicks = startTicksOf(process.pid) ?? 0;
   const said = JSON.stringify({ pid: process.pid, startTicks, bootId: bootId(), marker, userId });
-  await writeFile(`${path}.owner`, said, { flag: 'wx' });
+  // In one go: a worker that is killed in between would leave a file that says nothing.
+  writeFileSync(`${path}.owner`, said, { flag: 'wx' });
   await mkdir(path, { mode: 0o700 });
   if (userId !== undefined) await chown(path, userId, userId);
   return {
@@ -83,7 +86,7 @@ export async function removeLeftovers(base: string): Promise<number> {
   for (const name of folders) {
     const path = join(base, name);
     const owned = await readOwner(`${path}.owner`);
-    if (owned === 'making' || (owned !== undefined && isAlive(owned))) continue;
+    if (owned !== undefined && isAlive(owned)) continue;
     if (owned !== undefined) await endMarked(owned);
     await removeTree(path);
     await rm(`${path}.owner`, { force: true });
@@ -94,18 +97,21 @@ export async function removeLeftovers(base: string): Promise<number> {
 
 type Owner = z.output<typeof owner>;
 
-/** `making`: another worker may be writing it this minute. Undefined: nobody ever will. */
-async function readOwner(path: string): Promise<Owner | 'making' | undefined> {
-  try {
-    return owner.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch {
-    const facts = await lstat(path).catch(() => undefined);
-    return facts !== undefined && Date.now() - facts.ctimeMs < 60_000 ? 'making' : undefined;
+/** Undefined: nobody says so, and nobody will. A worker that writes it now has done so in a moment. */
+async function readOwner(path: string): Promise<Owner | undefined> {
+  for (let tries = 0; tries < 20; tries += 1) {
+    try {
+      return owner.parse(JSON.parse(await readFile(path, 'utf8')));
+    } catch {
+      if ((await lstat(path).catch(() => undefined)) === undefined) return undefined;
+      await wait(50);
+    }
   }
+  return undefined;
 }
 
 function isAlive(owned: Owner): boolean {
-  return owned.bootId === bootId() && startTicksOf(owned.pid) === owned.startTicks;
+  return owned.bootId === bootId() && isRunning(owned.pid, owned.startTicks);
 }
 
 async function endMarked(owned: Owner): Promise<void> {

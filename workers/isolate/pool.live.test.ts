@@ -136,7 +136,9 @@ it.each([
   const folder = String(line).trim();
   // The child says that it works a moment before its program shows.
   await vi.waitFor(() => expect(processesOf(folder).length).toBeGreaterThan(1), { timeout: 10_000, interval: 20 });
+  const exited = once(worker, 'exit');
   worker.kill('SIGKILL');
+  await exited;
   await vi.waitFor(() => expect(processesOf(folder)).toEqual([]), { timeout: 5_000, interval: 20 });
   expect(existsSync(folder)).toBe(true);
   await open([]);

@@ -64,6 +64,12 @@ export function startTicksOf(pid: number): number | undefined {
   return parseStat(readText(`/proc/${pid}/stat`) ?? '', 1)?.startTicks;
 }
 
+/** Whether that process still runs; one that is dead and not yet collected by its parent does not. */
+export function isRunning(pid: number, startTicks: number): boolean {
+  const facts = parseStat(readText(`/proc/${pid}/stat`) ?? '', 1);
+  return facts !== undefined && facts.startTicks === startTicks && !facts.isDead;
+}
+
 /** All processes this one can see; 1–2 ms per 100, never in one stretch of the loop. */
 export async function scanProcesses(): Promise<ProcessTable> {
   const table = new Map<number, ProcessFacts>();
