@@ -23,6 +23,18 @@ export function recordTests(stage: Stage, register: Register): void {
     expect(await stage.second.records.get([randomUUID(), key])).toEqual([undefined, { value, version }]);
   });
 
+  register('stores one of several records of one key that leave together', async () => {
+    const { records } = stage.first;
+    const key = randomUUID();
+    const [, ...puts] = await Promise.all(
+      [randomUUID(), key, key, key].map((name, n) => records.putIfAbsent(name, `${n}`, day)),
+    );
+    expect(puts.filter(({ stored }) => stored)).toHaveLength(1);
+    expect(new Set(puts.map(({ value, version }) => `${value} ${version}`)).size).toBe(1);
+    const place = puts.findIndex(({ stored }) => stored);
+    expect(puts[place]?.value).toBe(`${place + 1}`);
+  });
+
   register('lets one of many change a record, and one delete it', async () => {
     const { records } = stage.first;
     const key = randomUUID();

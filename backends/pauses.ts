@@ -109,17 +109,21 @@ function isOn({ until }: Pause, now: number): boolean {
   return until === undefined || until > now;
 }
 
-/** Makes the queue what its record says, and looks again whether that is still so. Without a record nothing is touched. */
+/**
+ * Makes the queue what its record says, and looks again whether that is still so. Without a record nothing is touched but
+ * what this call itself has paused for a record that is gone by now.
+ */
 async function settle(backend: Parts, queue: string): Promise<void> {
   const key = queueKey(queue);
-  for (;;) {
+  for (let hasPaused = false; ; ) {
     const [before] = await readAll(backend.records, [key], stored);
-    if (before === undefined) return;
-    const isPaused = isOn(before.value, await backend.now());
+    if (before === undefined && !hasPaused) return;
+    const isPaused = before !== undefined && isOn(before.value, await backend.now());
     if (isPaused) await backend.queue(queue).pause();
     else await backend.queue(queue).resume();
+    hasPaused = isPaused;
+    if (before === undefined) continue;
     const [after] = await readAll(backend.records, [key], stored);
-    if (after === undefined && isPaused) return backend.queue(queue).resume();
     if (after?.version !== before.version) continue;
     if (isPaused || (await backend.records.compareAndSet(key, before.version, null, null))) return;
   }
