@@ -23,13 +23,9 @@ describe('a store of the embedded server on disk', () => {
   afterAll(async () => {
     if (dir !== undefined) await rm(dir, { recursive: true, force: true });
   });
-  conformance(
-    'embedded',
-    async (onError) => {
-      dir = await mkdtemp(join(tmpdir(), 'jobfleet-conformance-'));
-      await chmod(dir, 0o755); // run by root, the server is nobody's
-      return openBackend(`embedded:${join(dir, 'queue')}`, { onError });
-    },
-    {},
-  );
+  conformance('embedded', async (onError) => {
+    dir = await mkdtemp(join(tmpdir(), 'jobfleet-conformance-'));
+    await chmod(dir, 0o755); // run by root, the server is nobody's
+    return openBackend(`embedded:${join(dir, 'queue')}`, { onError });
+  });
 });

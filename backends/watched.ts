@@ -7,7 +7,7 @@ import type { IQueueBackend, PostgresQueueBackend } from 'bullmq';
 import type { Pool } from 'pg';
 import type { ClaimClock, ClaimWatch } from './backend.ts';
 
-/** The longest wait for a job: what a connection that is gone without a word, and a shorter look at an idle queue, cost. */
+/** The longest wait for a job, as BullMQ's own; a connection that is gone without a word is given up a second after it. */
 export const blockMs = 5_000;
 /** One point a minute: a day. */
 export const metricPoints = 1_440;

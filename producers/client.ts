@@ -40,8 +40,8 @@ export interface ClientParts {
   readonly registry: Registry;
   readonly metrics?: Pick<Metrics, 'jobsEnqueued'> & Partial<Pick<Metrics, 'addsRefused' | 'rateLimited'>>;
   /**
-   * With it `enqueue` and `enqueueMany` take payloads of up to 10 MiB: what is over 256 KiB is kept there, beside the job; a result of that size is
-   * fetched from there (without it, its pointer is the result). The workers' own.
+   * The workers' own. With it `enqueue` and `enqueueMany` take payloads of up to 10 MiB (what is over 256 KiB is kept there,
+   * beside the job), and `status` and `children` fetch results of that size; without it their pointer is the result.
    */
   readonly objects?: ObjectStore;
   /** Encrypts the secret fields of payloads; without it types that have any are refused (`KEY_MISSING`). */

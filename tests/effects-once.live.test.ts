@@ -6,7 +6,8 @@
  * receivers know again, notes, files, matches and tables as if nothing had happened.
  *
  * A kill counts for a job when its process was killed while the job stood at its step. EFFECT_KILLS is how many of them
- * each step of each kind gets, two by default; up to four jobs of each kind are in one process.
+ * each step of each kind gets, two by default; up to four jobs of each kind are in one process. Long because
+ * one fleet dies at all steps of all kinds at once.
  */
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';

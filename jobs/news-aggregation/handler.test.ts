@@ -1,4 +1,4 @@
-/** The handler over real HTTP: receivers on loopback that answer, refuse, hang, drip and lie. */
+/** The handler over real HTTP: receivers on loopback that answer, refuse, hang, drip and lie. Long because all of it shares those receivers. */
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { TenantDocuments } from '../../runtime/documents.ts';

@@ -1,3 +1,4 @@
+/** Every channel of one handler against the receivers that are started here once; long because each channel fails in ways of its own. */
 import type { IncomingMessage } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { generateVAPIDKeys } from 'web-push';

@@ -1,6 +1,6 @@
 /**
  * Feeds that nobody should serve, and what must become of each: generated, seeded, nothing taken from anywhere. Bytes are
- * made when a case runs, so that the list costs nothing.
+ * made when a case runs, so that the list costs nothing. Long because it is a list.
  */
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';

@@ -1,4 +1,4 @@
-/** Pictures that nobody should send, and what must become of each: generated, seeded, nothing taken from anywhere. */
+/** Pictures that nobody should send, and what must become of each: generated, seeded, nothing taken from anywhere. Long because it is a list. */
 import { crc32, deflateSync, gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import sharp, { type Sharp } from 'sharp';

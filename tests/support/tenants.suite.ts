@@ -1,4 +1,7 @@
-/** Limits, levels, tenants and back-pressure through the real client and real workers: the same tests on every store. */
+/**
+ * Limits, levels, tenants and back-pressure through the real client and real workers: the same tests on every store.
+ * Long because the rules are tested where they meet: one stage, one set of types.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createDeadLetters } from '../../backends/dead-letters.ts';
 import { usualTenant, writeTenant } from '../../backends/tenants.ts';

@@ -100,14 +100,31 @@ type Owner = z.output<typeof owner>;
 /** Undefined: nobody says so, and nobody will. A worker that writes it now has done so in a moment. */
 async function readOwner(path: string): Promise<Owner | undefined> {
   for (let tries = 0; tries < 20; tries += 1) {
-    try {
-      return owner.parse(JSON.parse(await readFile(path, 'utf8')));
-    } catch {
-      if ((await lstat(path).catch(() => undefined)) === undefined) return undefined;
-      await wait(50);
-    }
+    const text = await readIfThere(path);
+    if (text === undefined) return undefined;
+    const found = parseOwner(text);
+    if (found !== undefined) return found;
+    await wait(50);
   }
   return undefined;
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Undefined for what is not whole. */
+function parseOwner(text: string): Owner | undefined {
+  try {
+    return owner.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 function isAlive(owned: Owner): boolean {

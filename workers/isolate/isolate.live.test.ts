@@ -1,4 +1,7 @@
-/** F17: what untrusted work does to its process, and what is left of it. Real processes, at each level this machine has. */
+/**
+ * F17: what untrusted work does to its process, and what is left of it. Real processes, at each level this machine has.
+ * Long because each bomb is a case over one pool.
+ */
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
