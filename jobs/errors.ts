@@ -87,7 +87,8 @@ export const jobCodes = {
   QUERY_TIMEOUT:
     'A query over documents took longer than 3 s (one document), 5 s (a page) or 10 s (many); retried. Declare an index for its fields, or relieve the server.',
   QUIET_HOURS: 'The user is not to be disturbed now; put off to the end of the quiet hours without an attempt spent.',
-  RESULT_INVALID: 'The handler returned something its own result schema refuses: a bug of the handler.',
+  RESULT_INVALID:
+    'The handler returned something its own result schema refuses, no JSON, or more than 10 MiB: a bug of the handler. Large outputs are files.',
   RESULT_LOST:
     'A result kept in the object store (over 256 KiB) is missing there or was altered: of a completed job, which stays completed, or of a child that a parent reads. Restore the object and redrive the parent, or enqueue the job again.',
   SANDBOX_CRASH:
