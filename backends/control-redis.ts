@@ -3,7 +3,7 @@ import type { ControlChannel, ControlMessage } from './backend.ts';
 import { parseControl } from './control-message.ts';
 import type { RedisClient } from './redis-client.ts';
 
-/** Pub/sub ignores the database number, so the channel names it. ioredis subscribes again after a lost connection. */
+/** Pub/sub ignores the database number, so the channel names it. */
 export function redisControl(
   client: RedisClient,
   db: number,
@@ -13,6 +13,7 @@ export function redisControl(
   const channel = `jobfleet:${db}:control`;
   const listeners = new Set<(message: ControlMessage) => void>();
   let subscriber: RedisClient | undefined;
+  let isClosed = false;
   /** Settles when this process hears the channel, or could not be made to. */
   let hearing: Promise<void> | undefined;
   const subscribe = () => {
@@ -24,10 +25,15 @@ export function redisControl(
     });
     hearing = new Promise<void>((resolve) => {
       opened.once('close', () => resolve());
-      opened
-        .subscribe(channel)
-        .catch(onError)
-        .finally(() => resolve());
+      // At the first connection, and at each one after a lost one.
+      opened.on('ready', () => {
+        opened
+          .subscribe(channel)
+          .catch((error: Error) => {
+            if (!isClosed) onError(error);
+          })
+          .finally(() => resolve());
+      });
     });
     return opened;
   };
@@ -44,6 +50,7 @@ export function redisControl(
       };
     },
     close() {
+      isClosed = true;
       subscriber?.disconnect();
       return Promise.resolve();
     },

@@ -49,7 +49,7 @@ async function overRedis({ url }: Extract<LeaseConnection, { kind: 'redis' }>): 
     import('./redis-url.ts'),
   ]);
   const address = parseRedisUrl(url);
-  const client = await dial(address, ignore);
+  const { client } = await dial(address, ignore);
   // Hears of fail-overs.
   const lines = openLines(client, address, ignore);
   const extend = script(extendOnRedis);

@@ -1,7 +1,7 @@
 /** Connections to Redis in its three forms: one server, a primary found by Sentinels, a Cluster. */
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { explainRedis, judgeServer } from './redis-explain.ts';
-import { readInfo } from './redis-info.ts';
+import { type RedisInfo, readInfo } from './redis-info.ts';
 import type { RedisAddress } from './redis-url.ts';
 import { writeTogether } from './redis-writes.ts';
 import { errorText } from './unreachable.ts';
@@ -19,7 +19,13 @@ const holdMs = 10_000;
 /** Longer than any blocking read of ours: a server that says nothing for so long is gone, whatever its socket says. */
 const silenceMs = 15_000;
 
-/** Not yet connected. `isOpen` false: a failed first connection is final, so that a wrong address is said and not retried. */
+/** What a first connection found. */
+export interface Dialled {
+  readonly client: RedisClient;
+  readonly info: RedisInfo;
+}
+
+/** `hold`: not yet connected. `wait`: connecting. `isOpen` false: a failed first connection is final, so that a wrong address is said and not retried. */
 export function newClient(address: RedisAddress, patience: Patience, isOpen: () => boolean): RedisClient {
   return writeTogether(unconnected(address, patience, isOpen));
 }
@@ -47,9 +53,10 @@ function unconnected(address: RedisAddress, patience: Patience, isOpen: () => bo
 }
 
 /** One open connection, or `BackendError` at the first refusal, also for a server that is another form of Redis. */
-export async function dial(address: RedisAddress, onError: (error: Error) => void): Promise<RedisClient> {
+export async function dial(address: RedisAddress, onError: (error: Error) => void): Promise<Dialled> {
   let isOpen = false;
   const client = newClient(address, 'hold', () => isOpen);
+  let info: RedisInfo;
   let cause: unknown;
   const note = (error: Error) => {
     cause = error;
@@ -61,7 +68,8 @@ export async function dial(address: RedisAddress, onError: (error: Error) => voi
     await Promise.race([client.connect(), ended(client)]);
     // ioredis only reports a database that does not exist, and goes on in number 0.
     if (client instanceof Redis && address.db > 0) await client.select(address.db);
-    judgeServer(address, readInfo(await client.info()));
+    info = readInfo(await client.info());
+    judgeServer(address, info);
   } catch (error) {
     client.disconnect();
     throw await explainRedis(address, /CLUSTERDOWN/.test(errorText(error)) ? error : (cause ?? error));
@@ -69,7 +77,7 @@ export async function dial(address: RedisAddress, onError: (error: Error) => voi
   isOpen = true;
   listened(client, onError);
   for (const event of events) client.off(event, note);
-  return client;
+  return { client, info };
 }
 
 /** A Cluster that lacks slots ends without settling the promise of its connection. */
@@ -95,7 +103,10 @@ function sharedOptions({ tls, user, password }: RedisAddress, patience: Patience
   return {
     connectTimeout: 5_000,
     keepAlive: 10_000,
-    lazyConnect: true,
+    // BullMQ connects what is not connecting yet, and gives an object up for good whose first try fails.
+    lazyConnect: patience === 'hold',
+    // ioredis would do it in a promise that nobody hears; control-redis.ts does.
+    autoResubscribe: false,
     // Also bounds how long a command is held: ioredis fails what waits at every ninth try.
     maxRetriesPerRequest: patience === 'wait' ? null : 8,
     socketTimeout: silenceMs,
@@ -123,7 +134,7 @@ function sentinelOptions(address: RedisAddress) {
 
 function clusterOptions(patience: Patience) {
   return {
-    lazyConnect: true,
+    lazyConnect: patience === 'hold',
     // Names stay names: certificates are made out to them.
     dnsLookup: (name, callback) => callback(null, name),
     maxRedirections: patience === 'wait' ? 1_000_000 : 100,

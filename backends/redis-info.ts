@@ -1,5 +1,7 @@
 /** What Redis says of itself in `INFO`. Fields a hosted Redis leaves out are undefined. */
 
+import type { DatabaseType } from 'bullmq';
+
 export type RedisInfo = Readonly<Partial<Record<string, string>>>;
 
 export function readInfo(text: string): RedisInfo {
@@ -20,4 +22,17 @@ export function isAtLeast(version: string | undefined, least: readonly number[])
     if (part !== wanted) return part > wanted;
   }
   return true;
+}
+
+export interface ServerMake {
+  readonly databaseType: DatabaseType;
+  readonly version: string;
+}
+
+/** Of which make and version a server is, in BullMQ's words; undefined where it does not say. */
+export function madeBy(info: RedisInfo): ServerMake | undefined {
+  const { dragonfly_version: dragonfly, valkey_version: valkey, redis_version: redis } = info;
+  if (dragonfly !== undefined) return { databaseType: 'dragonfly', version: dragonfly };
+  if (valkey !== undefined) return { databaseType: 'valkey', version: valkey };
+  return redis === undefined ? undefined : { databaseType: 'redis', version: redis };
 }

@@ -67,6 +67,7 @@ function watchPrimary(address: RedisAddress, lines: () => readonly RedisClient[]
       connectTimeout: 5_000,
       keepAlive: 10_000,
       maxRetriesPerRequest: null,
+      autoResubscribe: false,
       retryStrategy: (times) => Math.min(times * 500, 5_000),
       ...(sentinelUser === undefined ? {} : { username: sentinelUser }),
       ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
@@ -78,7 +79,7 @@ function watchPrimary(address: RedisAddress, lines: () => readonly RedisClient[]
       if (text.split(' ')[0] !== master) return;
       for (const line of lines()) if (line.status === 'ready') line.disconnect(true);
     });
-    sentinel.subscribe('+switch-master').catch(() => undefined);
+    sentinel.on('ready', () => void sentinel.subscribe('+switch-master').catch(() => undefined));
     return sentinel;
   });
 }

@@ -5,7 +5,11 @@ import { type Job as StoredJob, UnrecoverableError } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../tests/support/redis-servers.ts';
 import type { Backend } from './backend.ts';
+import { redisControl } from './control-redis.ts';
 import { openBackend } from './open.ts';
+import { dial } from './redis-client.ts';
+import { hangUp, openLines } from './redis-lines.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 const until = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
 const tuning = { concurrency: 5, leaseMs: 1_000, backoff: () => 10 };
@@ -102,5 +106,73 @@ describe.skipIf(process.env['TEST_REDIS_URL'] === undefined)('Redis alone', () =
     await expect(backend.ping()).rejects.toThrow(/does not answer \(.*\); start it, or correct QUEUE_URL/);
     await server.start();
     await until(() => backend.ping());
+  });
+
+  it('runs the jobs of a worker, and reads events, that began while the server was gone', async () => {
+    const other = await openBackend(`${server.url}/1`, { onError: (error) => errors.push(error) });
+    await server.kill();
+    const ran: unknown[] = [];
+    const { worker } = other.worker('early', (job) => Promise.resolve(ran.push(job.id)), tuning);
+    const running = worker.run();
+    const reader = other.events('early');
+    const read: string[] = [];
+    reader.on('completed', ({ jobId }) => read.push(jobId));
+    // Their first try has failed.
+    await until(() => expect(errors.some((error) => error.message.includes('ECONNREFUSED'))).toBe(true));
+    await server.start();
+    await until(() => other.ping());
+    await other.queue('early').add('x', {}, { jobId: 'x_early' });
+    await until(() => expect({ ran, read }).toEqual({ ran: ['x_early'], read: ['x_early'] }));
+    await other.close();
+    await running;
+  });
+
+  it('uses a queue whose first use met a server that hung', async () => {
+    const queue = backend.queue('hung');
+    process.kill(server.pid(), 'SIGSTOP');
+    await expect(queue.add('x', {})).rejects.toThrow('Command timed out');
+    process.kill(server.pid(), 'SIGCONT');
+    await until(() => backend.ping());
+    await queue.add('x', {}, { jobId: 'x_hung' });
+    // The first one may have been stored too: its answer did not come.
+    expect(await queue.getJobState('x_hung')).toBe('waiting');
+  });
+
+  it('closes in the moment in which it hears the channel again, without a loose rejection', async () => {
+    const loose: unknown[] = [];
+    const note = (reason: unknown) => loose.push(reason);
+    process.on('unhandledRejection', note);
+    const address = parseRedisUrl(`${server.url}/1`);
+    const { client } = await dial(address, (error) => errors.push(error));
+    const lines = openLines(client, address, (error) => errors.push(error));
+    const line = lines.open();
+    const control = redisControl(
+      client,
+      1,
+      () => line,
+      (error) => errors.push(error),
+    );
+    const stopListening = control.listen(() => undefined);
+    await control.send({ kind: 'cancel', queue: 'x', id: 'x_1' });
+    await server.kill();
+    // It has asked whether the server is ready: ioredis would subscribe again at the answer.
+    const ask = line.info.bind(line);
+    const asked = new Promise<void>((resolve) => {
+      vi.spyOn(line, 'info').mockImplementationOnce((...args: unknown[]) => {
+        const answer = Reflect.apply(ask, line, args);
+        void control.close().then(resolve);
+        return answer;
+      });
+    });
+    const ended = once(line, 'end');
+    await server.start();
+    await asked;
+    await ended;
+    stopListening();
+    await lines.close();
+    await hangUp(client);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', note);
+    expect(loose).toEqual([]);
   });
 });

@@ -61,7 +61,7 @@ const copyScript = script(`
 
 async function copyInRedis(url: string, { queue, id, tenant, count, reason }: Copies): Promise<void> {
   const address = parseRedisUrl(url);
-  const client = await dial(address, () => undefined);
+  const { client } = await dial(address, () => undefined);
   const prefix = `${queuePrefix(address.form, queue)}:${queue}:`;
   for (let first = 1; first <= count; first += perScript) {
     const last = Math.min(count, first + perScript - 1);

@@ -15,7 +15,7 @@ export async function findInStore(
 }
 
 async function findInRedis(url: string, texts: readonly string[]) {
-  const client = await dial(parseRedisUrl(url), () => undefined);
+  const { client } = await dial(parseRedisUrl(url), () => undefined);
   try {
     const found: string[] = [];
     let looked = 0;
