@@ -139,6 +139,7 @@ export interface ClaimWatch {
 
 export interface RecordEntry {
   readonly value: string;
+  /** Another one after every write; that it grows is not said. */
   readonly version: number;
 }
 

@@ -41,10 +41,7 @@ const replace = `
    WHERE r.key = g.key AND r.version = g.version AND ${alive}
   RETURNING g.place::int AS place`;
 
-const shorten = `
-  UPDATE jobfleet.record AS r SET expires_at = jobfleet.expiry(g.ttl)
-    FROM unnest($1::text[], $2::float8[]) AS g (key, ttl)
-   WHERE r.key = g.key AND ${alive}`;
+const shorten = `UPDATE jobfleet.record SET expires_at = jobfleet.expiry($2::float8) WHERE key = ANY($1::text[]) AND ${alive}`;
 
 const remove = `DELETE FROM jobfleet.record WHERE key = $1 AND version = $2::bigint AND ${alive}`;
 
@@ -104,11 +101,6 @@ export function postgresRecords(pool: Pool, batching: boolean): RecordStore {
     const changed = new Set(rows.map(({ place }) => place));
     return batch.map((_, index) => changed.has(index + 1));
   });
-  const shortenOne = sharing<Pick<Put, 'key' | 'ttlMs'>, true>(async (batch) => {
-    const values = [batch.map(({ key }) => key), batch.map(({ ttlMs }) => ttlMs)];
-    await pool.query({ name: 'jobfleet-record-expire', text: shorten, values });
-    return batch.map(() => true);
-  });
   return {
     async putIfAbsent(key, value, ttlMs) {
       checkRecord(key, value);
@@ -124,7 +116,8 @@ export function postgresRecords(pool: Pool, batching: boolean): RecordStore {
       return rowCount === 1;
     },
     async expire(keys, ttlMs) {
-      await Promise.all(keys.map((key) => shortenOne({ key, ttlMs })));
+      if (keys.length === 0) return;
+      await pool.query({ name: 'jobfleet-record-expire', text: shorten, values: [keys, ttlMs] });
     },
     async get(keys) {
       if (keys.length === 0) return [];

@@ -1,37 +1,33 @@
-/** `RecordStore` in Redis: one hash per record, one sorted set per semaphore, one Lua script per change, Redis's own clock. */
+/** `RecordStore` in Redis: one string per record, `<version>:<value>`, one sorted set per semaphore, Redis's own clock. */
 import { Cluster } from 'ioredis';
 import type { RecordEntry, RecordStore } from './backend.ts';
 import { checkRecord } from './record-limits.ts';
 import type { RedisClient } from './redis-client.ts';
 import { script } from './redis-script.ts';
 
-// Versions are microseconds of Redis's clock, so that a record made anew never repeats one of its former life. A double
-// holds them exactly until the year 2255; '%.0f' because Lua would print them as 1.7e+15.
-const nextVersion = `
-  local time = redis.call('TIME')
-  local version = math.max(tonumber(redis.call('HGET', KEYS[1], 'version') or '0') + 1, time[1] * 1000000 + time[2])
-  version = string.format('%.0f', version)`;
+// A Redis that is full refuses every write that takes memory, and a script whose first change does; jobs that run need
+// their records to end. So what changes records begins with a change that changes nothing.
+const set = `
+  redis.call('PERSIST', KEYS[1])
+  if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+  return 1`;
 
-// A Redis that is full refuses a script whose first change takes memory, and jobs that run need their records to end.
-const store = `
-  redis.call('HDEL', KEYS[1], '')
-  redis.call('HSET', KEYS[1], 'value', ARGV[1], 'version', version)
-  if ARGV[2] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end`;
+const putWhenFull = script(`
+  if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end ${set}`);
 
-const putIfAbsent = script(`
-  local found = redis.call('HMGET', KEYS[1], 'value', 'version')
-  if found[1] then return {0, found[1], found[2]} end
-  ${nextVersion} ${store}
-  return {1, ARGV[1], version}`);
-
+// A change that the client sends twice, because its answer was lost, finds its own.
 const compareAndSet = script(`
-  if redis.call('HGET', KEYS[1], 'version') ~= ARGV[3] then return 0 end
-  ${nextVersion} ${store}
-  return 1`);
+  local found = redis.call('GET', KEYS[1])
+  if found == ARGV[1] then return 1 end
+  if not found or string.sub(found, 1, #ARGV[3]) ~= ARGV[3] then return 0 end ${set}`);
 
 const compareAndDelete = script(`
-  if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+  local found = redis.call('GET', KEYS[1])
+  if not found or string.sub(found, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
   return redis.call('DEL', KEYS[1])`);
+
+const expireAll = script(`
+  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end`);
 
 const acquire = script(`
   local time = redis.call('TIME')
@@ -59,29 +55,68 @@ async function keysStarting(client: RedisClient, start: string): Promise<string[
   return [...found].toSorted();
 }
 
+/** How long a Redis that was full is taken for full. */
+const fullMs = 5_000;
+
+/** At random out of 2⁵³: no write repeats the version of another one, also not after the record was gone for a while. */
+const newVersion = (): number => Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
+const stored = (version: number, value: string): string => `${version}:${value}`;
+
+function entryOf(text: string | null): RecordEntry | undefined {
+  if (text === null) return undefined;
+  const colon = text.indexOf(':');
+  return { value: text.slice(colon + 1), version: Number(text.slice(0, colon)) };
+}
+
 export function redisRecords(client: RedisClient): RecordStore {
-  const get: RecordStore['get'] = async (keys) => {
-    const found = await Promise.all(keys.map((key) => client.hmget(recordKey(key), 'value', 'version')));
-    return found.map(([value, version]): RecordEntry | undefined =>
-      typeof value === 'string' ? { value, version: Number(version) } : undefined,
-    );
+  let fullUntil = 0;
+  const byScript = async (key: string, text: string, ttlMs: number | null): Promise<boolean> =>
+    (await putWhenFull(client, [recordKey(key)], [text, ttlMs ?? ''])) === 1;
+  /** False where there is one already. */
+  const put = async (key: string, text: string, ttlMs: number | null): Promise<boolean> => {
+    if (performance.now() < fullUntil) return byScript(key, text, ttlMs);
+    try {
+      const answer = await (ttlMs === null
+        ? client.set(recordKey(key), text, 'NX')
+        : client.set(recordKey(key), text, 'PX', ttlMs, 'NX'));
+      return answer === 'OK';
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('OOM'))) throw error;
+      // A refusal for every job would be an error for every job.
+      fullUntil = performance.now() + fullMs;
+      return byScript(key, text, ttlMs);
+    }
   };
+  const find = async (key: string): Promise<RecordEntry | undefined> => entryOf(await client.get(recordKey(key)));
+  const get: RecordStore['get'] = (keys) => Promise.all(keys.map(find));
   return {
     async putIfAbsent(key, value, ttlMs) {
       checkRecord(key, value);
-      const [stored, found, version] = answer(await putIfAbsent(client, [recordKey(key)], [value, ttlMs ?? '']));
-      return { stored: stored === '1', value: found, version: Number(version) };
+      const version = newVersion();
+      for (;;) {
+        if (await put(key, stored(version, value), ttlMs)) return { stored: true, value, version };
+        const found = await find(key);
+        // Sent twice, because its answer was lost, it finds its own. Gone meanwhile: once more.
+        if (found !== undefined) return { ...found, stored: found.version === version };
+      }
     },
     async compareAndSet(key, version, value, ttlMs) {
       checkRecord(key, value);
       const changed =
         value === null
-          ? await compareAndDelete(client, [recordKey(key)], [version])
-          : await compareAndSet(client, [recordKey(key)], [value, ttlMs ?? '', version]);
+          ? await compareAndDelete(client, [recordKey(key)], [stored(version, '')])
+          : await compareAndSet(
+              client,
+              [recordKey(key)],
+              [stored(newVersion(), value), ttlMs ?? '', stored(version, '')],
+            );
       return changed === 1;
     },
     async expire(keys, ttlMs) {
-      await Promise.all(keys.map((key) => client.pexpire(recordKey(key), ttlMs)));
+      if (keys.length === 0) return;
+      // The keys of one call lie on one node; a Cluster has many.
+      if (client instanceof Cluster) await Promise.all(keys.map((key) => client.pexpire(recordKey(key), ttlMs)));
+      else await expireAll(client, keys.map(recordKey), [ttlMs]);
     },
     get,
     async list(prefix) {
@@ -101,12 +136,4 @@ export function redisRecords(client: RedisClient): RecordStore {
       await client.zrem(holderKey(key), holder);
     },
   };
-}
-
-/** Redis is a border too: three values, the first a number. */
-function answer(reply: unknown): [string, string, string] {
-  if (!Array.isArray(reply) || reply.length !== 3)
-    throw new TypeError(`Redis answered a record script with ${typeof reply}`);
-  const [stored, value, version] = reply.map(String);
-  return [stored ?? '', value ?? '', version ?? ''];
 }

@@ -180,10 +180,10 @@ export function batchRedisEnds(backend: RedisQueueBackend, line: ScriptLine, set
     return ended;
   };
   const end = gather<End, Ended>({
-    most: Math.min(Math.max(Math.floor(settings.concurrency / 2), 1), 50),
+    most: Math.min(Math.max(Math.floor(settings.concurrency / 2), 1), 25),
     mostWeight: 256 * 1_024,
     weigh: ({ value }) => value.length,
-    lanes: 2,
+    lanes: 4,
     send,
   });
   backend.moveToCompleted = (job, returnValue, removeOnComplete, token, fetchNext) => {

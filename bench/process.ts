@@ -93,7 +93,9 @@ async function openSides(one: Case, server: Server): Promise<Record<string, Side
   const ours = (more: OursOptions): Promise<Side> => openOurs(server, { ...keep, ...more });
   for (const atOnce of one.atOnce) sides[`c${atOnce}`] = await ours({ atOnce });
   let next = 0;
-  if (one.allOn !== undefined) sides['all on'] = await ours({ type: fairOnce, tenant: () => `t${(next += 1) % 50}` });
+  const tenant = () => `t${(next += 1) % 50}`;
+  if (one.allOn !== undefined)
+    for (const atOnce of one.atOnce) sides[`c${atOnce}, all on`] = await ours({ type: fairOnce, tenant, atOnce });
   // What a peer keeps of a finished job is its own affair: on Redis it is compared where nobody keeps any.
   if (one.keep === 'none' || server.name !== 'redis')
     for (const atOnce of one.atOnce.filter((count) => count <= 100))
@@ -130,8 +132,10 @@ async function onCase(one: Case, server: Server, quick: boolean): Promise<Goal[]
   const mine = of(...settings);
   const goals = settings.map((name) => line(name, of(name), 'BullMQ c50', of('BullMQ'), []));
   goals.push(line('the better setting', mine, 'BullMQ c50', of('BullMQ'), [one.target]));
-  if (one.allOn !== undefined)
-    goals.push(line('fence, once, registry and tenants', of('all on'), 'BullMQ c50', of('BullMQ'), [one.allOn]));
+  if (one.allOn !== undefined) {
+    const allOn = of(...settings.map((name) => `${name}, all on`));
+    goals.push(line('fence, once, registry and tenants', allOn, 'BullMQ c50', of('BullMQ'), [one.allOn]));
+  }
   const peers = new Set(Object.keys(sides).flatMap((name) => /^(.+) c\d+$/.exec(name)?.[1] ?? []));
   for (const peer of peers) {
     const theirs = of(...Object.keys(sides).filter((name) => name.startsWith(`${peer} c`)));

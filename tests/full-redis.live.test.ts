@@ -82,11 +82,9 @@ test('adds are refused at 80 % of the memory, the queue drains, and adds go on w
 test('what waits in a Redis that is full to the brim runs and ends, with at most ten errors a second', async () => {
   const { stage, raw, refusals } = await openFullStage();
   const runs: Run[] = [];
-  // Long enough for the leases to be renewed while it is full.
-  const job = stage.type(
-    { concurrency: 50, attempts: 1 },
-    { runs, run: () => new Promise((resolve) => setTimeout(resolve, 1_500)) },
-  );
+  // Long enough for the leases to be renewed while it is full; each records an effect.
+  const effect = () => new Promise((resolve) => setTimeout(() => resolve('done'), 1_500));
+  const job = stage.type({ concurrency: 50, attempts: 1 }, { runs, run: (_run, ctx) => ctx.once('effect', effect) });
   const { length } = await stage.client().enqueueMany(job, items(200));
   for (let n = 0; ; n += 1) {
     const answer = await raw.set(`filler:${n}`, 'y'.repeat(n < 200 ? 100_000 : 200)).catch((error: Error) => error);

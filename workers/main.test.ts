@@ -233,6 +233,16 @@ describe('a fleet that stops', () => {
     expect(await completed()).toBe(before + 1);
   });
 
+  it('keeps what a completed job noted of its effects for a day', async () => {
+    const fleet = await startFleet();
+    const { id } = await client.enqueue(acting, { act: 'effect' });
+    await ended(id);
+    await fleet.stop(1_000);
+    const lives = `SELECT ceil(extract(epoch FROM expires_at - clock_timestamp()) / 3600)::int AS hours FROM jobfleet.record
+                    WHERE key LIKE 'once:%' || $1 || '%'`;
+    expect(await backend.sql?.run(lives, [id], { timeoutMs: 5_000, mayRepeat: true })).toEqual([{ hours: 24 }]);
+  });
+
   it('frees a job before it writes down why: the platform may kill at any moment', async () => {
     let open = (): void => undefined;
     const gate = new Promise<void>((resolve) => {

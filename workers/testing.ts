@@ -33,6 +33,7 @@ import { createFetch } from './services/http.ts';
 import type { NoteSink, ProgressNote } from './services/notes.ts';
 import { createQuotas } from './services/quotas.ts';
 import type { ServiceParts } from './services/services.ts';
+import { createShortLives } from './services/short-lives.ts';
 import { watchedStore } from './services/watched-objects.ts';
 import { memoryLimiter, memoryRecords } from './testing-records.ts';
 
@@ -127,10 +128,15 @@ async function runOnce(
   const isolation = options.pool === undefined ? 'none' : 'child';
   const job = { ...handler.job, policy: { ...handler.job.policy, isolation } } as const;
   const running = createRunning(claimFor(handler, payload, options));
+  const onError = (error: unknown): never => {
+    throw error;
+  };
+  const shortLives = createShortLives(records, onError);
   const handling = createHandling(running, sink, {
     job,
     services: {
       records,
+      shorten: (names) => shortLives.shorten(names),
       documents: options.documents,
       linkTo: options.linkTo,
       breakers,
@@ -151,9 +157,7 @@ async function runOnce(
     children: async () => options.pool ?? Promise.reject(new Error('runJob has no pool; pass one as options.pool')),
     workDir,
     secrets: box,
-    onNoteError: (error) => {
-      throw error;
-    },
+    onNoteError: onError,
   });
   try {
     const ended = await attempt(running, {
@@ -168,6 +172,7 @@ async function runOnce(
       random: Math.random,
     });
     await handling.close(ended.outcome.state === 'done');
+    await shortLives.close();
     return { outcome: ended.outcome, result: asStored(ended.result), error: ended.error, ...seen };
   } finally {
     await opened.close();

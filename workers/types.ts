@@ -18,6 +18,7 @@ import type { Ask } from './services/ask.ts';
 import type { FetchUrl } from './services/objects.ts';
 import { createQuotas } from './services/quotas.ts';
 import type { ServiceParts } from './services/services.ts';
+import { createShortLives, type ShortLives } from './services/short-lives.ts';
 import { watchedStore } from './services/watched-objects.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { QueueParts } from './worker.ts';
@@ -46,7 +47,10 @@ export async function openTypes(
   await openBase(base);
   await removeLeftovers(base);
   const folder = await makeFolder(base, undefined);
-  const services = createServiceParts(options, breakers);
+  const shortLives = createShortLives(options.backend.records, (error) =>
+    log.warn({ err: error }, 'records of completed jobs keep their longer life'),
+  );
+  const services = createServiceParts(options, breakers, shortLives);
   const interruptions = countInterruptions(options);
   const slots = watchSlots(options);
   const handlers = new Map<string, Promise<OpenHandler>>();
@@ -99,6 +103,7 @@ export async function openTypes(
       await (await children)?.close();
       for (const handler of handlers.values()) await (await handler).close();
       await services.close();
+      await shortLives.close();
       await folder.remove();
     },
   };
@@ -128,6 +133,7 @@ function watchSlots({ backend, client, log, metrics }: FleetOptions): Slots {
 function createServiceParts(
   options: FleetOptions,
   breakers: Pick<Breakers, 'enter'>,
+  shortLives: ShortLives,
 ): { readonly parts: ServiceParts; close(): Promise<void> } {
   const { backend, client, env, objects, registry } = options;
   const allow = env.HTTP_ALLOW ?? [];
@@ -140,6 +146,7 @@ function createServiceParts(
   const buckets = new Map<string, Promise<ObjectStore>>();
   const parts: ServiceParts = {
     records: backend.records,
+    shorten: (names) => shortLives.shorten(names),
     documents: options.documents,
     linkTo: options.linkTo,
     breakers,

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { repeating } from '../../tests/support/repeating-records.ts';
 import { memoryRecords } from '../testing-records.ts';
 import { createOnce } from './once.ts';
+import { createShortLives } from './short-lives.ts';
 
 const scope = (fence: number) => ({ queue: 'mail', id: 'mail_1', fence });
 
@@ -59,7 +60,10 @@ describe('a once-record', () => {
     await once.end('a', 1);
     expect(await once.begin('b', 'repeat')).toEqual({ state: 'run' });
     expect(await createOnce(records, { ...scope(1), id: 'mail_2' }).begin('a', 'repeat')).toEqual({ state: 'run' });
-    await once.shorten();
+    expect([...once.names()]).toHaveLength(2);
+    const lives = createShortLives(records, () => undefined);
+    lives.shorten(once.names());
+    await lives.close();
     expect(await once.begin('a', 'repeat')).toEqual({ state: 'done', result: 1 });
     vi.useFakeTimers({ now: Date.now() + 86_400_000, toFake: ['Date'] });
     expect(await createOnce(records, scope(2)).begin('a', 'repeat')).toEqual({ state: 'run' });

@@ -8,7 +8,6 @@ import { giveUp, retry } from '../../jobs/errors.ts';
 import type { OnceAnswer } from '../context.ts';
 
 const ttlMs = 45 * 86_400_000;
-const completedTtlMs = 24 * 3_600_000;
 const resultLimitBytes = 16_000;
 
 export interface Once {
@@ -18,8 +17,8 @@ export interface Once {
   end(key: string, result: unknown): Promise<void>;
   /** The effect has certainly not happened: drops the intent, unless a newer claim has begun it meanwhile. */
   forget(key: string): Promise<void>;
-  /** The job is completed: what it wrote needs to live for a day only. */
-  shorten(): Promise<void>;
+  /** The records that this attempt has used, whoever wrote them last. */
+  names(): Iterable<string>;
 }
 
 /** `scope` names the job; keys contain neither the attempt nor the run. */
@@ -89,8 +88,7 @@ export function createOnce(
       begun.delete(name);
       used.delete(name);
     },
-    // Whoever wrote them last: the job is completed for every claim of it.
-    shorten: () => records.expire([...used.keys()], completedTtlMs),
+    names: () => used.keys(),
   };
 }
 

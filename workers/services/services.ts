@@ -22,10 +22,12 @@ import { createNotes, type NoteSink, type Notes } from './notes.ts';
 import { type AttemptObjects, createObjects, type ObjectParts } from './objects.ts';
 import { createOnce, type Once } from './once.ts';
 import type { TakeQuota } from './quotas.ts';
+import type { ShortLives } from './short-lives.ts';
 
 /** Shared by all attempts of a process. */
 export interface ServiceParts extends ObjectParts {
   readonly records: RecordStore;
+  readonly shorten: ShortLives['shorten'];
   /** Undefined where documents are not kept. */
   readonly documents: Documents | undefined;
   readonly breakers: Pick<Breakers, 'enter'>;
@@ -184,13 +186,13 @@ export class OwnServices implements Services {
     return (this.#documents ??= this.#openDocuments());
   }
 
-  /** Stores what is still pending, and cuts the life of the once-records of a job that is done. Does nothing when the handler asked for nothing. */
+  /** Stores what is still pending, and has the life of the once-records of a job that is done cut short. Does nothing when the handler asked for nothing. */
   async close(isDone: boolean): Promise<void> {
     // Of a child that died in the middle: a probe that nobody ends would keep its circuit half-open for ever.
     for (const pass of this.#calls?.values() ?? []) pass.leave('unknown');
     this.#calls?.clear();
     await this.#notes?.flush();
-    if (isDone) await this.#once?.shorten();
+    if (isDone && this.#once !== undefined) this.#parts.shorten(this.#once.names());
   }
 
   /** A handler that was left behind at its time limit runs on: it must not act for a job that others have by now. */
