@@ -34,6 +34,8 @@ function job(index: number, data = JSON.stringify({ index, text: 'ünï "quoted"
   };
 }
 
+const urgent = (one: JobJson): JobJson => ({ ...one, opts: { ...one.opts, priority: 7 } });
+
 /** A queue of BullMQ's own backend, with our statement or without; closed after its test. */
 async function open(queue: string, isBatched: boolean) {
   if (!isPgPool(pool)) throw new TypeError('expected a pg.Pool');
@@ -66,6 +68,8 @@ it('outlives a connection that is lost while nobody uses it', async () => {
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
   );
   await expect.poll(() => errors.length).toBeGreaterThan(before);
+  // The tests that follow find none that is about to end.
+  await expect.poll(() => pool.totalCount).toBe(0);
   await other.end();
 });
 
@@ -81,6 +85,7 @@ describe('adds that come together', () => {
         await own.addJobs(entries(0, 50)),
         await own.addJobs(entries(45, 10)),
         await own.addJobs(entries(50, 1)),
+        await own.addJobs(entries(60, 5).map(({ job: one, jobId }) => ({ job: urgent(one), jobId }))),
       ];
       seen.push({ answers, stored: await stored(queue) });
     }

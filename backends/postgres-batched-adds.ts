@@ -20,11 +20,11 @@ const statement = `
     SELECT pg_advisory_xact_lock_shared(hashtext('bullmq:finalization'), hashtext($1)) AS is_locked
   ), given AS (
     SELECT j.* FROM locked, ROWS FROM (
-      jsonb_to_recordset($2::jsonb) AS (id text, name text, data jsonb, opts jsonb, at bigint, attempts integer)
-    ) WITH ORDINALITY AS j (id, name, data, opts, at, attempts, ord) ORDER BY j.ord
+      jsonb_to_recordset($2::jsonb) AS (id text, name text, data jsonb, opts jsonb, at bigint, attempts integer, priority integer)
+    ) WITH ORDINALITY AS j (id, name, data, opts, at, attempts, priority, ord) ORDER BY j.ord
   ), stored AS (
     INSERT INTO job (queue, id, seq, name, state, data, opts, priority, delay_ms, max_attempts, added_at_ms, pending_deps)
-    SELECT $1, id, nextval('job_seq'), name, 'waiting'::job_state, data, opts, 0, 0, attempts, at, 0 FROM given
+    SELECT $1, id, nextval('job_seq'), name, 'waiting'::job_state, data, opts, priority, 0, attempts, at, 0 FROM given
     ON CONFLICT (queue, id) DO NOTHING
     RETURNING id, name, seq
   ), announced AS (
@@ -76,8 +76,8 @@ function canShare(job: JobJson, jobId: string | undefined): boolean {
 
 /** The payload is JSON already and stands as it is: no text in a text. */
 function textOf({ job, jobId }: Add): string {
-  const { attempts = 1 } = job.opts;
-  return `{"id":${JSON.stringify(jobId)},"name":${JSON.stringify(job.name)},"data":${job.data},"opts":${optionsText(job.opts)},"at":${job.timestamp},"attempts":${attempts}}`;
+  const { attempts = 1, priority = 0 } = job.opts;
+  return `{"id":${JSON.stringify(jobId)},"name":${JSON.stringify(job.name)},"data":${job.data},"opts":${optionsText(job.opts)},"at":${job.timestamp},"attempts":${attempts},"priority":${priority}}`;
 }
 
 const texts = new WeakMap<JobJson['opts'], string>();

@@ -54,6 +54,9 @@ export function openPool(url: string, settings: PoolSettings): Pool {
     // `end` resolves before the server has seen every goodbye: one that it cuts off meanwhile is no news.
     if (!pool.ending) settings.onError(error);
   });
+  // The pool listens to what nobody holds. Whoever holds a connection that is lost hears it from the statement under way,
+  // or from the next one; the event, without a listener, would take the process along.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   // BullMQ adds one listener per class.
   pool.setMaxListeners(0);
   const query = pool.query.bind(pool);

@@ -46,6 +46,19 @@ describe('the pool', () => {
     await pool.end();
   });
 
+  it('outlives the loss of a connection that somebody holds', async () => {
+    const pool = openPool(url, { max: 1, onError: (error) => errors.push(error) });
+    const client = await pool.connect();
+    const ended = new Promise<void>((resolve) => void client.on('end', resolve));
+    const sleeping = client.query('SELECT pg_sleep(60)');
+    const cut = cutConnections();
+    await expect(sleeping).rejects.toMatchObject({ code: '57P01' });
+    await Promise.all([cut, ended]);
+    client.release(true);
+    await pool.query('SELECT 1');
+    await pool.end();
+  });
+
   it('keeps the server options of the address', () => {
     expect(withOptions('postgres://a/b?options=-c%20work_mem%3D8MB&sslmode=require', '-c x=y')).toEqual({
       connectionString: 'postgres://a/b?sslmode=require',

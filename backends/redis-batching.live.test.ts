@@ -8,6 +8,7 @@ import type { Backend } from './backend.ts';
 import { openBackend } from './open.ts';
 import { batchRedisAdds } from './redis-batched-adds.ts';
 import { batchRedisEnds } from './redis-batched-ends.ts';
+import { tenantNotes } from './tenant-index.ts';
 
 const url = process.env['TEST_REDIS_URL'];
 
@@ -65,10 +66,11 @@ describe.skipIf(url === undefined)('batched script calls', () => {
 
     async function open(batched: boolean): Promise<Bench> {
       const settings = { connection: client, lockDuration: 30_000, metrics: { maxDataPoints: 100 }, name: 'w1' };
-      const backend = createRedisBackend(queueName(), settings);
+      const queue = queueName();
+      const backend = createRedisBackend(queue, settings);
       await backend.waitUntilReady();
       if (batched) {
-        batchRedisAdds(backend, client);
+        batchRedisAdds(backend, { line: client, note: tenantNotes(client), queue });
         batchRedisEnds(backend, client, {
           concurrency: 20,
           lockDuration: 30_000,
@@ -179,6 +181,7 @@ describe.skipIf(url === undefined)('batched script calls', () => {
       const { stock, batched } = await onBoth(async ({ add, claim, end, backend }) => {
         const answers: unknown[] = [await add(0, 60), await add(55, 10), await add(100, 1)];
         answers.push(await add(200, 5, { priority: 3 }), await add(210, 3, { delay: 5_000 }));
+        answers.push(await add(203, 5, { priority: 2 }), await add(220, 1, { priority: 2_097_151 }));
         await claim(20);
         const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `j_${from + index}`);
         pass(10);

@@ -9,16 +9,20 @@ import { batchRedisAdds } from './redis-batched-adds.ts';
 import { batchRedisEnds } from './redis-batched-ends.ts';
 import { redisLogs } from './redis-batched-logs.ts';
 import type { ScriptLine } from './redis-script.ts';
+import type { NoteTenants } from './tenant-index.ts';
 
-/** `wants.blocking`: an event reader, which neither adds nor ends. */
-export function batchRedis(
-  backend: RedisQueueBackend,
-  line: ScriptLine,
-  settings: StoreSettings,
-  wants: { readonly blocking?: boolean; readonly withBlockingConnection?: boolean },
-): void {
+export interface BatchingParts {
+  readonly queue: string;
+  readonly line: ScriptLine;
+  readonly settings: StoreSettings;
+  /** `blocking`: an event reader, which neither adds nor ends. */
+  readonly wants: { readonly blocking?: boolean; readonly withBlockingConnection?: boolean };
+  readonly note: NoteTenants;
+}
+
+export function batchRedis(backend: RedisQueueBackend, { queue, line, settings, wants, note }: BatchingParts): void {
   if (wants.blocking === true) return;
-  if (wants.withBlockingConnection !== true) return batchRedisAdds(backend, line);
+  if (wants.withBlockingConnection !== true) return batchRedisAdds(backend, { line, note, queue });
   batchRedisEnds(backend, line, {
     concurrency: settings.concurrency ?? 1,
     lockDuration: settings.lockDuration ?? 30_000,

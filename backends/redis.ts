@@ -19,7 +19,7 @@ import { parseRedisUrl } from './redis-url.ts';
 import { addWhole } from './redis-whole-bulks.ts';
 import { redisRewrite } from './rewrite-redis.ts';
 import { redisScanner } from './search-redis.ts';
-import { indexFlows, indexTenants, tenantSweep } from './tenant-index.ts';
+import { indexTenants, tenantNotes, tenantSweep } from './tenant-index.ts';
 import { BackendError, reportOnce } from './unreachable.ts';
 import { fullness } from './when-full.ts';
 
@@ -37,14 +37,18 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   const { client, info } = await dial(address, onError);
   const make = madeBy(info);
   const lines = openLines(client, address, onError);
+  const note = tenantNotes(client);
   const factory: StoreFactory = (name, settings, wants) => {
     const blocks = wants.blocking === true || wants.withBlockingConnection === true;
     const line = blocks ? lines.patient() : client;
     const own: QueueOptions = { ...settings, prefix: queuePrefix(form, name), connection: line };
     const backend = createRedisBackend(name, own, wants);
     knowVersion(backend, make);
-    if (!blocks) addWhole(backend, queuePrefix(form, name), name);
-    if (options.batching ?? true) batchRedis(backend, line, settings, wants);
+    if (!blocks) {
+      addWhole(backend, queuePrefix(form, name), name);
+      indexTenants(backend, name, note);
+    }
+    if (options.batching ?? true) batchRedis(backend, { queue: name, line, settings, wants, note });
     return backend;
   };
   const made = createClasses({ factory, removeOnComplete, onError });
@@ -60,8 +64,8 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   };
   return {
     ...classes,
-    ...addInTurn(indexTenants(classes, client), tags),
-    ...addFlowInTurn(indexFlows(classes, client), tags),
+    ...addInTurn(classes, tags),
+    ...addFlowInTurn(classes, tags),
     ...(form === 'cluster' ? { flows: refuseFlows, addFlow: async () => refuseFlows() } : {}),
     kind: 'redis',
     capabilities: form === 'cluster' ? { ...capabilities.redis, flows: false } : capabilities.redis,

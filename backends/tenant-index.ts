@@ -2,62 +2,91 @@
  * Which jobs are a tenant's, in Redis: one sorted set per queue and tenant, by acceptance, written beside the add. It
  * names candidates only; the job itself says whose it is, and entries of jobs that are gone are swept.
  */
-import type { Backend, Chore, NewJob } from './backend.ts';
+import type { JobJson, RedisQueueBackend } from 'bullmq';
+import { Cluster } from 'ioredis';
+import type { Chore } from './backend.ts';
 import { tenantOf } from './find.ts';
-import { jobsOf } from './flows.ts';
 import type { RedisClient } from './redis-client.ts';
+import { script } from './redis-script.ts';
 
 export const tenantKey = (queue: string, tenant: string): string => `jobfleet:{${queue}}:tenant:${tenant}`;
 /** Every pair of queue and tenant that has such a set. */
 const pairsKey = 'jobfleet:tenants';
 
-/**
- * Jobs with a tenant are noted while they are added: before, on the same connection, because a Redis that has no room for
- * the note must not have stored the job.
- */
-export function indexTenants(stock: Pick<Backend, 'add' | 'addMany'>, client: RedisClient): typeof stock {
-  return {
-    add(queue, job) {
-      const tenant = tenantOf({ opts: job.options });
-      if (tenant === '-') return stock.add(queue, job);
-      return Promise.all([note(client, queue, tenant, [job]), stock.add(queue, job)]).then(([, id]) => id);
-    },
-    async addMany(bulk) {
-      const notes = bulk.flatMap(({ queue, jobs }) =>
-        Array.from(byTenant(jobs), ([tenant, theirs]) => note(client, queue, tenant, theirs)),
-      );
-      await Promise.all(notes);
-      return stock.addMany(bulk);
-    },
+/** What of a job is noted. */
+export interface Noted {
+  readonly jobId: string;
+  readonly job: Pick<JobJson, 'opts' | 'timestamp'>;
+}
+
+/** Notes those of the jobs that have a tenant. `undefined` = none has. */
+export type NoteTenants = (queue: string, jobs: readonly Noted[]) => Promise<unknown> | undefined;
+
+// KEYS: the pairs, then the set of each tenant. ARGV: as many pairs, then for each job which of the keys, its time and id.
+const noteAll = script(`
+  redis.call('SADD', KEYS[1], unpack(ARGV, 1, #KEYS - 1))
+  for at = #KEYS, #ARGV, 3 do redis.call('ZADD', KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]) end`);
+/** Lua unpacks a few thousand at most. */
+const mostTenants = 1_000;
+
+/** One script call for jobs of many tenants; on a Cluster, where each set lies on a node of its own, two commands a tenant. */
+export function tenantNotes(client: RedisClient): NoteTenants {
+  const together = async (queue: string, groups: readonly (readonly [string, readonly Noted[]])[]): Promise<void> => {
+    const pairs = groups.map(([tenant]) => `${queue} ${tenant}`);
+    const entries = groups.flatMap(([, jobs], place) =>
+      jobs.flatMap(({ job, jobId }) => [place + 2, job.timestamp, jobId]),
+    );
+    await noteAll(client, [pairsKey, ...groups.map(([tenant]) => tenantKey(queue, tenant))], [...pairs, ...entries]);
+  };
+  const apart = async (queue: string, [tenant, jobs]: readonly [string, readonly Noted[]]): Promise<void> => {
+    const entries = jobs.flatMap(({ job, jobId }) => [String(job.timestamp), jobId]);
+    await Promise.all([client.zadd(tenantKey(queue, tenant), ...entries), client.sadd(pairsKey, `${queue} ${tenant}`)]);
+  };
+  return (queue, jobs) => {
+    const groups = [...byTenant(jobs)];
+    if (groups.length === 0) return undefined;
+    if (client instanceof Cluster) return Promise.all(groups.map((group) => apart(queue, group)));
+    const calls: Promise<void>[] = [];
+    for (let from = 0; from < groups.length; from += mostTenants)
+      calls.push(together(queue, groups.slice(from, from + mostTenants)));
+    return Promise.all(calls);
   };
 }
 
-function byTenant(jobs: readonly NewJob[]): Map<string, NewJob[]> {
-  const groups = new Map<string, NewJob[]>();
-  for (const job of jobs) {
-    const tenant = tenantOf({ opts: job.options });
+function byTenant(jobs: readonly Noted[]): Map<string, Noted[]> {
+  const groups = new Map<string, Noted[]>();
+  for (const one of jobs) {
+    const tenant = tenantOf(one.job);
     if (tenant === '-') continue;
     const group = groups.get(tenant);
-    if (group === undefined) groups.set(tenant, [job]);
-    else group.push(job);
+    if (group === undefined) groups.set(tenant, [one]);
+    else group.push(one);
   }
   return groups;
 }
 
-/** Those of a flow have one tenant. */
-export function indexFlows(stock: Pick<Backend, 'addFlow'>, client: RedisClient): Pick<Backend, 'addFlow'> {
-  return {
-    async addFlow(flow) {
-      const tenant = tenantOf({ opts: flow.job.options });
-      const notes = tenant === '-' ? [] : jobsOf(flow).map(({ queue, job }) => note(client, queue, tenant, [job]));
-      await Promise.all([...notes, stock.addFlow(flow)]);
-    },
+/**
+ * On the instance of a queue: jobs are noted while they are added. Before, on the same connection, because a Redis that
+ * has no room for the note must not have stored the job.
+ */
+export function indexTenants(backend: RedisQueueBackend, queue: string, note: NoteTenants): void {
+  const addOne = backend.addJob.bind(backend);
+  const addFlow = backend.addFlow.bind(backend);
+  backend.addJob = (job, jobId, parent) => {
+    const noted = note(queue, [{ job, jobId }]);
+    const added = addOne(job, jobId, parent);
+    return noted === undefined ? added : Promise.all([noted, added]).then(([, id]) => id);
   };
-}
-
-async function note(client: RedisClient, queue: string, tenant: string, jobs: readonly NewJob[]): Promise<void> {
-  const entries = jobs.flatMap(({ timestamp, id }) => [String(timestamp), id]);
-  await Promise.all([client.zadd(tenantKey(queue, tenant), ...entries), client.sadd(pairsKey, `${queue} ${tenant}`)]);
+  backend.addFlow = async (entries) => {
+    const byQueue = new Map<string, Noted[]>();
+    for (const { queueName, jobData, jobId } of entries) {
+      const jobs = byQueue.get(queueName) ?? [];
+      jobs.push({ job: jobData, jobId });
+      byQueue.set(queueName, jobs);
+    }
+    await Promise.all(Array.from(byQueue, async ([name, jobs]) => note(name, jobs)));
+    return addFlow(entries);
+  };
 }
 
 const perSlice = 1_000;
