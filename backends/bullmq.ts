@@ -17,6 +17,7 @@ import {
   type WorkerOptions,
 } from 'bullmq';
 import type { Backend, NewJob, WorkerTuning } from './backend.ts';
+import type { JobInTurn } from './fairness.ts';
 import { flowJobOf, StoreFlows } from './flows.ts';
 import { tickAfter } from './ticks.ts';
 import { blockMs, metricPoints, obeyClock, waitWhenRefused, watchClaims } from './watched.ts';
@@ -107,7 +108,7 @@ function mergedOptions(queue: Queue, options: JobsOptions): JobsOptions {
 }
 
 /** What `Job.asJSON` would make of a fresh job, without the job. */
-function freshJob(queue: Queue, { id, name, json, timestamp, options }: NewJob): JobJson {
+function freshJob(queue: Queue, { id, name, json, timestamp, options, turn }: NewJob): JobInTurn {
   const opts = mergedOptions(queue, options);
   return {
     id,
@@ -123,6 +124,7 @@ function freshJob(queue: Queue, { id, name, json, timestamp, options }: NewJob):
     stacktrace: 'null',
     returnvalue: 'null',
     ...(opts.deduplication === undefined ? {} : { deduplicationId: opts.deduplication.id }),
+    ...(turn === undefined ? {} : { turn }),
   };
 }
 

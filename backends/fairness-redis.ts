@@ -2,24 +2,35 @@
 import { highestTag, type TagStore } from './fairness.ts';
 import { type ScriptLine, script } from './redis-script.ts';
 
-// KEYS: flows, state, and the queue's prioritized and delayed jobs, which are only looked at. ARGV: the highest tag, then
-// flow and cost of each turn.
-const nextTags = script(`
-  local flows, state, prioritized, delayed = unpack(KEYS)
-  if redis.call('EXISTS', prioritized, delayed) == 0 then redis.call('DEL', flows, state) end
-  local known = redis.call('HMGET', state, 'passed', 'top')
-  local passed, top = tonumber(known[1] or 0), tonumber(known[2] or 0)
-  local highest, last, tags = tonumber(ARGV[1]), {}, {}
-  for at = 2, #ARGV, 2 do
-    local flow = ARGV[at]
-    local from = last[flow] or tonumber(redis.call('ZSCORE', flows, flow) or 0)
-    last[flow] = math.min(highest, math.max(passed, from) + ARGV[at + 1])
-    tags[#tags + 1] = math.ceil(last[flow])
-    top = math.max(top, tags[#tags])
+/**
+ * Lua functions for scripts that give tags: `openTags` once, with the keys of flows, state, and the queue's prioritized
+ * and delayed jobs, which are only looked at; `nextTag` for each job; `closeTags` at the end.
+ */
+export const tagFunctions = `
+  local function openTags(flows, state, prioritized, delayed)
+    if redis.call('EXISTS', prioritized, delayed) == 0 then redis.call('DEL', flows, state) end
+    local known = redis.call('HMGET', state, 'passed', 'top')
+    return {flows = flows, state = state, passed = tonumber(known[1] or 0), top = tonumber(known[2] or 0), last = {}}
   end
-  for flow, tag in pairs(last) do redis.call('ZADD', flows, tag, flow) end
-  redis.call('HSET', state, 'top', top)
-  return tags`);
+  local function nextTag(tags, flow, cost)
+    local from = tags.last[flow] or tonumber(redis.call('ZSCORE', tags.flows, flow) or 0)
+    tags.last[flow] = math.min(${highestTag}, math.max(tags.passed, from) + cost)
+    local tag = math.ceil(tags.last[flow])
+    tags.top = math.max(tags.top, tag)
+    return tag
+  end
+  local function closeTags(tags)
+    for flow, tag in pairs(tags.last) do redis.call('ZADD', tags.flows, tag, flow) end
+    redis.call('HSET', tags.state, 'top', tags.top)
+  end`;
+
+// KEYS: as of openTags. ARGV: flow and cost of each turn.
+const nextTags = script(`
+  ${tagFunctions}
+  local tags, given = openTags(unpack(KEYS)), {}
+  for at = 1, #ARGV, 2 do given[#given + 1] = nextTag(tags, ARGV[at], ARGV[at + 1]) end
+  closeTags(tags)
+  return given`);
 
 // A tag above the highest one given is of a time before the queue was empty. The removal comes first: a Redis that is
 // full refuses a script whose first change takes memory.
@@ -30,26 +41,29 @@ const passTag = script(`
   redis.call('ZREMRANGEBYSCORE', flows, '-inf', tag)
   return redis.call('HSET', state, 'passed', tag)`);
 
+/** What `openTags` wants. `keyOf`: BullMQ's key of a part of the queue. */
+export function tagKeys(keyOf: (part: string) => string): readonly [string, string, string, string] {
+  return [`jobfleet:tags:${keyOf('flows')}`, `jobfleet:tags:${keyOf('state')}`, keyOf('prioritized'), keyOf('delayed')];
+}
+
 /** `keyOf`: BullMQ's key of a part of a queue; in a Cluster all keys of a queue lie together. */
 export function redisTags(
   line: ScriptLine & { hget(key: string, field: string): Promise<string | null> },
   keyOf: (queue: string, part: string) => string,
 ): TagStore {
-  const flowsOf = (queue: string): string => `jobfleet:tags:${keyOf(queue, 'flows')}`;
-  const stateOf = (queue: string): string => `jobfleet:tags:${keyOf(queue, 'state')}`;
+  const keysOf = (queue: string) => tagKeys((part) => keyOf(queue, part));
   return {
     async nextTags(queue, turns) {
       if (turns.length === 0) return [];
-      const keys = [flowsOf(queue), stateOf(queue), keyOf(queue, 'prioritized'), keyOf(queue, 'delayed')];
       const args = turns.flatMap(({ flow, cost }) => [flow, cost]);
-      const tags = await nextTags(line, keys, [highestTag, ...args]);
+      const tags = await nextTags(line, keysOf(queue), args);
       if (!Array.isArray(tags) || tags.length !== turns.length)
         throw new TypeError(`Redis answered ${turns.length} turns with ${typeof tags}`);
       return tags.map(Number);
     },
     async passTag(queue, tag) {
-      await passTag(line, [flowsOf(queue), stateOf(queue)], [tag]);
+      await passTag(line, keysOf(queue).slice(0, 2), [tag]);
     },
-    lastTag: async (queue) => Number((await line.hget(stateOf(queue), 'top')) ?? 0),
+    lastTag: async (queue) => Number((await line.hget(keysOf(queue)[1], 'top')) ?? 0),
   };
 }

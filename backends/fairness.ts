@@ -4,8 +4,8 @@
  * higher, plus the cost of the job. A flow with a backlog reaches far ahead, one that was idle starts at the front, and
  * whatever waits is reached in the end, because tags only grow.
  */
-import type { JobsOptions, Job as StoredJob } from 'bullmq';
-import type { Backend, NewJob, QueueJobs } from './backend.ts';
+import type { IQueueBackend, JobJson, JobsOptions, Job as StoredJob } from 'bullmq';
+import type { Backend, NewJob } from './backend.ts';
 import { jobsOf, withJobs } from './flows.ts';
 import { gather } from './gather.ts';
 import { readTenant } from './tenants.ts';
@@ -34,28 +34,64 @@ export interface TagStore {
  */
 export const highestTag = 2_000_000;
 
-/** Gives jobs that have a turn their tag on the way to the store; all others pass as they are. */
-export function addInTurn(stock: Pick<Backend, 'add' | 'addMany'>, tags: TagStore): Pick<Backend, 'add' | 'addMany'> {
-  const nextTag = gatherTags(tags);
-  return {
-    add: (queue, job) =>
-      job.turn === undefined
-        ? stock.add(queue, job)
-        : nextTag(queue, job.turn).then((tag) => stock.add(queue, tagged(job, tag))),
-    async addMany(bulk) {
-      const inTurn: QueueJobs[] = [];
-      for (const { queue, jobs } of bulk) inTurn.push({ queue, jobs: await taggedAll(queue, jobs, tags) });
-      return stock.addMany(inTurn);
-    },
+/** As it goes to the store; on a queue that is shared fairly with its turn, of which the store makes BullMQ's `priority`. */
+export interface JobInTurn extends JobJson {
+  readonly turn?: Turn;
+}
+
+/** On the instance of a queue: jobs that have a turn get their tag on the way to the store, all others pass as they are. */
+export function addInTurn(backend: IQueueBackend, queue: string, tags: TagStore): void {
+  const addOne = backend.addJob.bind(backend);
+  const addAll = backend.addJobs.bind(backend);
+  const addFlow = backend.addFlow.bind(backend);
+  const nextTag = gather<Turn, number>({
+    most: 500,
+    mostWeight: 500,
+    weigh: () => 1,
+    lanes: 2,
+    send: (turns) => tags.nextTags(queue, turns),
+  });
+  backend.addJob = (job: JobInTurn, jobId, parent) =>
+    job.turn === undefined
+      ? addOne(job, jobId, parent)
+      : nextTag(job.turn).then((tag) => addOne(withTag(job, tag), jobId, parent));
+  backend.addJobs = async (entries) => {
+    if (!entries.some(({ job }) => isInTurn(job))) return addAll(entries);
+    const jobs = await allWithTags(
+      queue,
+      entries.map(({ job }) => job),
+      tags,
+    );
+    return addAll(entries.map((entry, place) => ({ ...entry, job: jobs[place] ?? entry.job })));
+  };
+  backend.addFlow = async (entries) => {
+    if (!entries.some(({ jobData }) => isInTurn(jobData))) return addFlow(entries);
+    const byQueue = new Map<string, JobInTurn[]>();
+    for (const { queueName, jobData } of entries) {
+      const jobs = byQueue.get(queueName) ?? [];
+      jobs.push(jobData);
+      byQueue.set(queueName, jobs);
+    }
+    const given = new Map<JobJson, JobJson>();
+    for (const [name, jobs] of byQueue) {
+      for (const [place, job] of (await allWithTags(name, jobs, tags)).entries()) given.set(jobs[place] ?? job, job);
+    }
+    return addFlow(entries.map((entry) => ({ ...entry, jobData: given.get(entry.jobData) ?? entry.jobData })));
   };
 }
 
-async function taggedAll(queue: string, jobs: readonly NewJob[], tags: TagStore): Promise<readonly NewJob[]> {
+const isInTurn = ({ turn }: JobInTurn): boolean => turn !== undefined;
+
+async function allWithTags(queue: string, jobs: readonly JobInTurn[], tags: TagStore): Promise<readonly JobJson[]> {
   const turns = jobs.flatMap(({ turn }) => turn ?? []);
   if (turns.length === 0) return jobs;
   const given = await tags.nextTags(queue, turns);
   let place = 0;
-  return jobs.map((job) => (job.turn === undefined ? job : tagged(job, given[place++])));
+  return jobs.map((job) => (job.turn === undefined ? job : withTag(job, given[place++])));
+}
+
+function withTag({ turn: _taken, ...job }: JobInTurn, priority: number | undefined): JobJson {
+  return priority === undefined ? job : { ...job, opts: { ...job.opts, priority } };
 }
 
 /** The same for the jobs of a flow: each takes its turn now, a parent too, so that it is early when its children are done. */
@@ -80,24 +116,6 @@ export function addFlowInTurn(stock: Pick<Backend, 'addFlow'>, tags: TagStore): 
 
 function tagged(job: NewJob, priority: number | undefined): NewJob {
   return priority === undefined ? job : { ...job, options: { ...job.options, priority } };
-}
-
-/** Adds of one queue that come together ask for their tags together. */
-function gatherTags(tags: TagStore): (queue: string, turn: Turn) => Promise<number> {
-  const byQueue = new Map<string, (turn: Turn) => Promise<number>>();
-  return (queue, turn) => {
-    const known = byQueue.get(queue);
-    if (known !== undefined) return known(turn);
-    const next = gather<Turn, number>({
-      most: 500,
-      mostWeight: 500,
-      weigh: () => 1,
-      lanes: 2,
-      send: (turns) => tags.nextTags(queue, turns),
-    });
-    byQueue.set(queue, next);
-    return next(turn);
-  };
 }
 
 /** What a level costs: high jobs pass normal ones 2 : 1 and low ones 8 : 1. */

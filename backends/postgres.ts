@@ -6,7 +6,7 @@ import { batchLogs } from './batched-logs.ts';
 import { createClasses, type StoreFactory } from './bullmq.ts';
 import { postgresControl } from './control-postgres.ts';
 import { postgresFailed } from './failed-postgres.ts';
-import { addFlowInTurn, addInTurn } from './fairness.ts';
+import { addFlowInTurn, addInTurn, type TagStore } from './fairness.ts';
 import { postgresTags } from './fairness-postgres.ts';
 import { postgresLimiters } from './limiter.ts';
 import { batchPostgresAdds } from './postgres-batched-adds.ts';
@@ -43,10 +43,10 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   const shown = shownAs(url, options);
   const pool = await openMigrated(url, options, onError);
   const flushes = new Set<() => Promise<void>>();
-  const factory = postgresFactory(pool, { batching: options.batching ?? true, flushes, onError });
+  const tags = postgresTags(pool);
+  const factory = postgresFactory(pool, { batching: options.batching ?? true, tags, flushes, onError });
   const classes = createClasses({ factory, removeOnComplete: false, onError });
   const control = postgresControl(pool, url, onError);
-  const tags = postgresTags(pool);
   let closing: Promise<void> | undefined;
   const close = async () => {
     await classes.close();
@@ -57,7 +57,6 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   };
   return {
     ...classes,
-    ...addInTurn(classes, tags),
     ...addFlowInTurn(classes, tags),
     kind: options.kind,
     capabilities: capabilities[options.kind],
@@ -118,13 +117,14 @@ async function askTime(pool: Pool): Promise<number> {
 
 interface FactoryParts {
   readonly batching: boolean;
+  readonly tags: TagStore;
   /** To be called before the pool ends. */
   readonly flushes: Set<() => Promise<void>>;
   readonly onError: (error: Error) => void;
 }
 
 /** BullMQ's backend over the shared pool. The schema was checked when the pool was opened: asking again per class would cost a round trip each, and BullMQ keeps a failed answer for ever. */
-function postgresFactory(pool: Pool, { batching, flushes, onError }: FactoryParts): StoreFactory {
+function postgresFactory(pool: Pool, { batching, tags, flushes, onError }: FactoryParts): StoreFactory {
   if (!isPgPool(pool)) throw new TypeError('expected a pg.Pool');
   return (name, options, wants) => {
     const connection = new PostgresConnection(pool);
@@ -132,7 +132,10 @@ function postgresFactory(pool: Pool, { batching, flushes, onError }: FactoryPart
     const listenName =
       wants.withBlockingConnection === true ? name : wants.blocking === true ? `${name}:qe` : undefined;
     const backend = new PostgresQueueBackend(connection, name, { ...options, connection: pool }, true, listenName);
-    if (batching && listenName === undefined) batchPostgresAdds(backend, pool, name);
+    if (listenName === undefined) {
+      if (batching) batchPostgresAdds(backend, pool, name);
+      addInTurn(backend, name, tags);
+    }
     if (wants.withBlockingConnection === true) {
       claimInTurn(backend);
       if (batching) {

@@ -4,13 +4,15 @@
  * `addPrioritizedJob` store.
  */
 import { type JobJson, optsEncodeMap, type RedisQueueBackend } from 'bullmq';
+import type { JobInTurn } from './fairness.ts';
+import { tagFunctions, tagKeys } from './fairness-redis.ts';
 import { gather } from './gather.ts';
 import { isPlain } from './plain-job.ts';
 import { type ScriptLine, script } from './redis-script.ts';
 import type { NoteTenants } from './tenant-index.ts';
 
 interface Add {
-  readonly job: JobJson;
+  readonly job: JobInTurn;
   readonly jobId: string;
 }
 
@@ -18,10 +20,12 @@ interface Add {
 const most = 50;
 const mostBytes = 512 * 1_024;
 
-// ARGV: key prefix, then id, name, payload, options as JSON, timestamp and priority of each job. An id that is known is answered
+// ARGV: key prefix, then of each job: id, name, payload, options as JSON, timestamp, its priority or the cost of its turn,
+// and the flow of its turn ('' = it has none). An id that is known is answered
 // and left as it is; adding it again is therefore harmless, also when a lost answer makes the client send the call twice.
 const addJobs = script(`
-  local wait, meta, counter, active, events, marker, prioritized, pc = unpack(KEYS)
+  ${tagFunctions}
+  local wait, meta, counter, active, events, marker, pc, flows, state, prioritized, delayed = unpack(KEYS)
   local call = redis.call
   local settings = call('HMGET', meta, 'opts.maxLenEvents', 'paused', 'concurrency')
   local maxEvents = settings[1]
@@ -29,13 +33,18 @@ const addJobs = script(`
     maxEvents = 10000
     call('HSET', meta, 'opts.maxLenEvents', maxEvents)
   end
-  local added, isWork = {}, false
-  for at = 2, #ARGV, 6 do
-    local id, key, priority = ARGV[at], ARGV[1] .. ARGV[at], tonumber(ARGV[at + 5])
+  local added, isWork, tags = {}, false, nil
+  for at = 2, #ARGV, 7 do
+    local id, key, opts, priority = ARGV[at], ARGV[1] .. ARGV[at], ARGV[at + 3], tonumber(ARGV[at + 5])
     if call('EXISTS', key) == 1 then
       call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
     else
-      call('HSET', key, 'name', ARGV[at + 1], 'data', ARGV[at + 2], 'opts', ARGV[at + 3], 'timestamp', ARGV[at + 4],
+      if ARGV[at + 6] ~= '' then
+        tags = tags or openTags(flows, state, prioritized, delayed)
+        priority = nextTag(tags, ARGV[at + 6], priority)
+        opts = string.sub(opts, 1, -2) .. (#opts > 2 and ',' or '') .. '"priority":' .. priority .. '}'
+      end
+      call('HSET', key, 'name', ARGV[at + 1], 'data', ARGV[at + 2], 'opts', opts, 'timestamp', ARGV[at + 4],
         'delay', 0, 'priority', priority)
       call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', ARGV[at + 1])
       call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
@@ -48,7 +57,8 @@ const addJobs = script(`
     end
   end
   call('XTRIM', events, 'MAXLEN', '~', maxEvents)
-  call('INCRBY', counter, (#ARGV - 1) / 6)
+  if tags then closeTags(tags) end
+  call('INCRBY', counter, (#ARGV - 1) / 7)
   -- Lua unpacks a few thousand at most.
   for from = 1, #added, 1000 do
     call('LPUSH', wait, unpack(added, from, math.min(from + 999, #added)))
@@ -66,12 +76,15 @@ export function batchRedisAdds(
 ): void {
   const addOne = backend.addJob.bind(backend);
   const addAll = backend.addJobs.bind(backend);
-  const { '': prefix, wait, meta, id, active, events, marker, prioritized, pc } = backend.keys;
-  const keys = [wait, meta, id, active, events, marker, prioritized, pc].map(String);
+  const { '': prefix, wait, meta, id, active, events, marker, pc } = backend.keys;
+  const tags = tagKeys((part) => backend.toKey(part));
+  const keys = [...[wait, meta, id, active, events, marker, pc].map(String), ...tags];
   const send = async (batch: readonly Add[]): Promise<string[]> => {
     const args: (string | number)[] = [String(prefix)];
-    for (const { job, jobId } of batch)
-      args.push(jobId, job.name, job.data, encoded(job.opts), job.timestamp, job.opts.priority ?? 0);
+    for (const { job, jobId } of batch) {
+      args.push(jobId, job.name, job.data, encoded(job.opts), job.timestamp);
+      args.push(job.turn?.cost ?? job.opts.priority ?? 0, job.turn?.flow ?? '');
+    }
     await Promise.all([note(queue, batch), addJobs(line, keys, args)]);
     return batch.map(({ jobId }) => jobId);
   };

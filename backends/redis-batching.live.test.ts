@@ -5,6 +5,8 @@ import { createRedisBackend, type JobJson, type MinimalJob, type RedisQueueBacke
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend } from './backend.ts';
+import { addInTurn, type JobInTurn, type Turn } from './fairness.ts';
+import { redisTags } from './fairness-redis.ts';
 import { openBackend } from './open.ts';
 import { batchRedisAdds } from './redis-batched-adds.ts';
 import { batchRedisEnds } from './redis-batched-ends.ts';
@@ -33,7 +35,7 @@ describe.skipIf(url === undefined)('batched script calls', () => {
   });
   afterAll(async () => {
     for (const queue of queues) {
-      const keys = await client.keys(`bull:${queue}:*`);
+      const keys = await client.keys(`*bull:${queue}:*`);
       if (keys.length > 0) await client.del(keys);
     }
     await client.quit();
@@ -54,7 +56,7 @@ describe.skipIf(url === undefined)('batched script calls', () => {
 
     interface Bench {
       readonly backend: RedisQueueBackend;
-      readonly add: (from: number, count: number, opts?: JobJson['opts']) => Promise<string[]>;
+      readonly add: (from: number, count: number, opts?: JobJson['opts'], turn?: Turn) => Promise<string[]>;
       readonly claim: (count: number) => Promise<void>;
       /** Ends the given jobs together; each answer is the id of the next job, or the error. */
       readonly end: (
@@ -69,6 +71,11 @@ describe.skipIf(url === undefined)('batched script calls', () => {
       const queue = queueName();
       const backend = createRedisBackend(queue, settings);
       await backend.waitUntilReady();
+      addInTurn(
+        backend,
+        queue,
+        redisTags(client, (name, part) => `bull:${name}:${part}`),
+      );
       if (batched) {
         batchRedisAdds(backend, { line: client, note: tenantNotes(client), queue });
         batchRedisEnds(backend, client, {
@@ -97,10 +104,10 @@ describe.skipIf(url === undefined)('batched script calls', () => {
       });
       return {
         backend,
-        add: (from, count, opts = {}) =>
+        add: (from, count, opts = {}, turn) =>
           Promise.all(
             Array.from({ length: count }, (_, offset) => {
-              const made = job(from + offset, opts);
+              const made: JobInTurn = { ...job(from + offset, opts), ...(turn === undefined ? {} : { turn }) };
               return backend.addJob(made, made.id ?? '');
             }),
           ),
@@ -137,8 +144,12 @@ describe.skipIf(url === undefined)('batched script calls', () => {
 
     async function dump(queue: string): Promise<Dump> {
       const all: Dump = {};
-      for (const key of (await client.keys(`bull:${queue}:*`)).toSorted()) {
-        const short = key.slice(`bull:${queue}:`.length);
+      const found = [
+        ...(await client.keys(`bull:${queue}:*`)),
+        ...(await client.keys(`jobfleet:tags:bull:${queue}:*`)),
+      ];
+      for (const key of found.toSorted()) {
+        const short = key.replace(`bull:${queue}:`, '');
         const type = await client.type(key);
         if (type === 'hash') {
           const fields = await client.hgetall(key);
@@ -199,6 +210,39 @@ describe.skipIf(url === undefined)('batched script calls', () => {
         return answers;
       });
       expect(batched).toEqual(stock);
+    });
+
+    it('jobs in turn: two flows, levels, a delayed one among them, and the queue empty in between', async () => {
+      const { stock, batched } = await onBoth(async ({ add, claim, end }) => {
+        const answers: unknown[] = [
+          await add(0, 1, {}, { flow: 'acme', cost: 2 }),
+          await add(1, 7, {}, { flow: 'acme', cost: 2 }),
+          await add(10, 3, {}, { flow: 'globex', cost: 0.5 }),
+          await add(20, 2, { attempts: 1 }, { flow: 'acme high', cost: 1 }),
+          await add(30, 1, { delay: 1_000 }, { flow: 'globex', cost: 2 }),
+          await add(40, 2),
+        ];
+        await claim(15);
+        answers.push(await end(['j_0', 'j_10', 'j_20'], true));
+        pass(2_000);
+        await claim(1);
+        answers.push(await add(50, 1, {}, { flow: 'acme', cost: 2 }));
+        return answers;
+      });
+      expect(batched).toEqual(stock);
+    });
+
+    it('an id that is known takes no turn, and jobs that come together to an empty queue take one each', async () => {
+      const { add, backend } = await open(true);
+      const turn = { flow: 'acme', cost: 2 };
+      await add(0, 2, {}, turn);
+      await add(0, 2, {}, turn);
+      await add(2, 1, {}, turn);
+      const found = await Promise.all(
+        [0, 1, 2].map((index) => client.hget(`${backend.keys['']}j_${index}`, 'priority')),
+      );
+      expect(found).toEqual(['2', '4', '6']);
+      await backend.close();
     });
 
     it('retention by age and by count', async () => {

@@ -38,6 +38,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   const make = madeBy(info);
   const lines = openLines(client, address, onError);
   const note = tenantNotes(client);
+  const tags = redisTags(client, (queue, part) => `${queuePrefix(form, queue)}:${queue}:${part}`);
   const factory: StoreFactory = (name, settings, wants) => {
     const blocks = wants.blocking === true || wants.withBlockingConnection === true;
     const line = blocks ? lines.patient() : client;
@@ -47,6 +48,7 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
     if (!blocks) {
       addWhole(backend, queuePrefix(form, name), name);
       indexTenants(backend, name, note);
+      addInTurn(backend, name, tags);
     }
     if (options.batching ?? true) batchRedis(backend, { queue: name, line, settings, wants, note });
     return backend;
@@ -54,7 +56,6 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   const made = createClasses({ factory, removeOnComplete, onError });
   const classes = form === 'cluster' ? { ...made, addMany: queueByQueue(made) } : made;
   const control = redisControl(client, address.db, lines.open, onError);
-  const tags = redisTags(client, (queue, part) => `${queuePrefix(form, queue)}:${queue}:${part}`);
   let closing: Promise<void> | undefined;
   const close = async () => {
     await orAfter(closeLimitMs, classes.close());
@@ -64,7 +65,6 @@ export async function openRedis(url: string, options: BackendOptions): Promise<B
   };
   return {
     ...classes,
-    ...addInTurn(classes, tags),
     ...addFlowInTurn(classes, tags),
     ...(form === 'cluster' ? { flows: refuseFlows, addFlow: async () => refuseFlows() } : {}),
     kind: 'redis',
