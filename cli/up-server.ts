@@ -49,7 +49,8 @@ export async function startAll(options: UpServerOptions): Promise<Running> {
     async () => {
       const handlerEnv = { ...process.env, ...(inbox === undefined ? {} : { SMTP_URL: inbox.smtpUrl }) };
       const linkTo = await linksTo(env, parts.dataDir);
-      const starting = startWorkers({ ...parts, env, handlerEnv, version: version(), linkTo });
+      // It has its machine to share: a waiting child takes 35 MB, and a second of a processor when `up` needs both.
+      const starting = startWorkers({ ...parts, env, handlerEnv, version: version(), linkTo, readyChildren: false });
       // The routes are made while the workers wait for their lease thread and for the store.
       let fleet: Fleet | undefined;
       const app = createApp(parts.log);

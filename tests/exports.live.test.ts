@@ -3,10 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { MongoClient } from 'mongodb';
 import { afterEach, expect, test } from 'vitest';
+import { z } from 'zod';
 import dataExport from '../jobs/data-export/job.ts';
 import { loadRegistry } from '../jobs/registry.ts';
+import { createKeys } from '../producers/keys.ts';
 import { type Documents, mergeCollections } from '../runtime/documents.ts';
 import { mongoPools, openDocuments } from '../runtime/open-documents.ts';
+import { openTestApi } from './support/api.ts';
 import { openStage, type Stage } from './support/fleet.ts';
 import { redisDatabase } from './support/redis-database.ts';
 
@@ -49,8 +52,8 @@ async function fill(stage: Stage, url: string | undefined): Promise<Documents> {
   return documents;
 }
 
-/** The lines of the file, after the job has run. */
-async function exported(stage: Stage): Promise<string[]> {
+/** The id of the job, once it has run, and the lines of its file. */
+async function exported(stage: Stage): Promise<{ readonly id: string; readonly lines: readonly string[] }> {
   const { client } = await stage.open();
   const columns = [{ field: '_id' }, { field: 'note' }, { field: 'phone' }, { field: 'n', type: 'number' as const }];
   const { id } = await client.enqueue(
@@ -62,14 +65,54 @@ async function exported(stage: Stage): Promise<string[]> {
   expect(done).toMatchObject({ status: 'completed', result: { rows: 1_400, bound: 'm999' } });
   const found = await stage.objects.get(`t/acme/exports/${id}/cache.csv`);
   const text = found === undefined ? '' : (await buffer(found.body)).toString();
-  return text.split('\r\n');
+  return { id, lines: text.split('\r\n') };
 }
 
 test('on the embedded store, which keeps the documents too', async () => {
   const stage = await open('embedded');
   await stage.start({ QUEUES: 'data-export' });
   await fill(stage, undefined);
-  expect((await exported(stage)).slice(1, 2)).toEqual([hundredth]);
+  const { lines } = await exported(stage);
+  expect(lines.slice(1, 2)).toEqual([hundredth]);
+});
+
+test('another tenant gets neither the job of an export nor a link to its file, whatever it asks for', async () => {
+  const stage = await open('embedded');
+  await stage.start({ QUEUES: 'data-export' });
+  await fill(stage, undefined);
+  const { id } = await exported(stage);
+  const { backend } = await stage.open();
+  const api = await openTestApi({ backend, objects: stage.objects });
+  closing.push(() => api.close());
+  const keys = createKeys({ records: backend.records });
+  const ask = async (tenant: string) => {
+    const { key } = await keys.create({ tenant, scopes: ['jobs'] });
+    return (method: string, path: string, body?: unknown) =>
+      api.call(method, path, body, { authorization: `Bearer ${key}` });
+  };
+  const [acme, other] = [await ask('acme'), await ask('other')];
+  const seen = await acme('GET', `/v1/jobs/${id}`);
+  const [file] = z.object({ files: z.array(z.object({ url: z.string(), object: z.string() })) }).parse(seen.json).files;
+  expect((await (await fetch(file?.url ?? '')).text()).split('\r\n')).toHaveLength(1_402);
+
+  const refused = [await other('GET', `/v1/jobs/${id}`), await other('GET', `/v1/jobs/data-export_${'0'.repeat(26)}`)];
+  expect(refused.map(({ status, json }) => [status, json['code'], json['detail']])).toEqual(
+    Array.from({ length: 2 }, () => [404, 'NOT_FOUND', refused[1]?.json['detail']]),
+  );
+  expect(JSON.stringify(refused)).not.toContain('exports/');
+  // Its link opens the one file: no other path, and no file of its own through an export's result.
+  for (const path of ['cache.xlsx', '..%2f..%2f..%2fother%2fx', ''])
+    expect((await fetch((file?.url ?? '').replace(/cache\.csv$/, path))).status).toBe(404);
+  const exportOther = await other('POST', '/v1/jobs', {
+    type: 'data-export',
+    payload: { collection: 'cache', columns: [{ field: '_id' }, { field: 'note' }], format: 'csv' },
+  });
+  const own = String(exportOther.json['id']);
+  await stage.reaches(own, 'completed');
+  const ownFile = z
+    .object({ files: z.array(z.object({ url: z.string() })) })
+    .parse((await other('GET', `/v1/jobs/${own}`)).json).files[0];
+  expect(await (await fetch(ownFile?.url ?? '')).text()).toBe('"_id","note"\r\n"m1","of somebody else"\r\n');
 });
 
 test.skipIf(redisUrl === undefined || mongoUrl === undefined)(
@@ -85,7 +128,7 @@ test.skipIf(redisUrl === undefined || mongoUrl === undefined)(
     const url = ownMongo();
     await stage.start({ QUEUES: 'data-export', MONGODB_URL: url });
     await fill(stage, url);
-    const lines = await exported(stage);
+    const { lines } = await exported(stage);
     expect([lines[1], lines.length]).toEqual([hundredth, 1_402]);
   },
 );

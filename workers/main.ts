@@ -51,6 +51,8 @@ export interface FleetOptions {
   readonly queues?: readonly string[];
   /** This release, for the list of workers. Default `0.0.0`. */
   readonly version?: string;
+  /** Whether a child of each type that runs in one waits for the type's first job. Default true; false starts it with that job. */
+  readonly readyChildren?: boolean;
   /** How often types that cannot run here, and the programs of the others, are looked at again. Default 60,000. */
   readonly recheckMs?: number;
   /** How long past its longest wait a claim loop may be without an answer. Default 15,000. */

@@ -36,7 +36,7 @@ const enqueuedKeyMs = 45 * 86_400_000;
 /** After the start of a process, which needs the processors for itself. */
 const sparesAfterMs = 1_000;
 
-/** Everything is opened by the first attempt that needs it; the spare children of types that always run in one, a second later. */
+/** Everything is opened by the first attempt that needs it; the spare children of types that always run in one, a second later where they are wanted. */
 export async function openTypes(
   options: FleetOptions,
   served: readonly ServedType[],
@@ -78,7 +78,7 @@ export async function openTypes(
       log.error({ err: error }, 'children of job types cannot be started here; the next job tries again');
     }
   };
-  const wantsChildren = served.some(({ job }) => job.policy.isolation === 'child');
+  const wantsChildren = options.readyChildren !== false && served.some(({ job }) => job.policy.isolation === 'child');
   const spares = wantsChildren ? setTimeout(() => void prepareChildren(), sparesAfterMs) : undefined;
   return {
     partsOf: (type) => ({

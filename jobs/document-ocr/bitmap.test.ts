@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { readBmp, readPnm } from './bitmap.ts';
+import { overallOf, statusOf } from './confidence.ts';
 import { readTsv } from './engine.ts';
 import { sizeForEngine, sizeForReading } from './sizes.ts';
 import { sniff } from './sniff.ts';
+import { meanConfidence } from './words.ts';
 
 function bmp(
   bits: number,
@@ -122,5 +124,16 @@ describe('the answer of an engine', () => {
     expect(words.map(({ confidence }) => confidence)).toEqual([0.96, 0.5, 0, 0]);
     expect(words[0]?.box).toEqual({ left: 10, top: 20, right: 40, bottom: 60 });
     expect(readTsv('')).toEqual({ words: [], text: '' });
+  });
+
+  it('takes a confidence that is no number, or none from 0 to 100, for no confidence, and 0 for 0', () => {
+    const said = ['nan', '-nan', 'inf', '-1', '101', '', '0', '96.5'];
+    const tsv = said.map((conf, n) => ['5', 1, 1, 1, 1, n, 10 * n, 10, 9, 12, conf, `w${n}`].join('\t')).join('\n');
+    const { words } = readTsv(tsv);
+    expect(words.map(({ confidence }) => confidence)).toEqual([0, 0, 0, 0, 1, 0, 0, 0.965]);
+    expect(meanConfidence(words)).toBeCloseTo(1.965 / 8, 10);
+    const overall = overallOf('document', { text: meanConfidence(words) ?? 0 });
+    const facts = { scores: { text: overall }, issues: [], thresholds: { overall: 0.85, fields: {} } } as const;
+    expect(statusOf({ type: 'document', overall, ...facts })).toBe('review_required');
   });
 });

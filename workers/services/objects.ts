@@ -206,6 +206,6 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
     if (codeOf(error) === 'ENOSPC') throw retry('NO_SPACE', 'The disk is full; the job is tried again.', 0, options);
     if (codeOf(error) === 'ENOENT')
       throw giveUp('RESULT_INVALID', 'The handler stores a file that does not exist.', options);
-    throw retry('NETWORK', `The object store did not answer: ${error.message}`, 0, options);
+    throw retry('NETWORK', `The object store failed: ${error.message}`, 0, options);
   }
 }
