@@ -4,22 +4,26 @@ import { type ScriptLine, script } from './redis-script.ts';
 
 /**
  * Lua functions for scripts that give tags: `openTags` once, with the keys of flows, state, and the queue's prioritized
- * and delayed jobs, which are only looked at; `nextTag` for each job; `closeTags` at the end.
+ * and delayed jobs, which are only looked at; `nextTag` for each job; `closeTags` at the end, which is the first to change
+ * anything: what adds jobs must begin with a change that a full Redis refuses.
  */
 export const tagFunctions = `
   local function openTags(flows, state, prioritized, delayed)
-    if redis.call('EXISTS', prioritized, delayed) == 0 then redis.call('DEL', flows, state) end
-    local known = redis.call('HMGET', state, 'passed', 'top')
-    return {flows = flows, state = state, passed = tonumber(known[1] or 0), top = tonumber(known[2] or 0), last = {}}
+    local isEmpty = redis.call('EXISTS', prioritized, delayed) == 0
+    local known = isEmpty and {} or redis.call('HMGET', state, 'passed', 'top')
+    local passed, top = tonumber(known[1] or 0), tonumber(known[2] or 0)
+    return {flows = flows, state = state, isEmpty = isEmpty, passed = passed, top = top, last = {}}
   end
   local function nextTag(tags, flow, cost)
-    local from = tags.last[flow] or tonumber(redis.call('ZSCORE', tags.flows, flow) or 0)
+    local known = not tags.isEmpty and redis.call('ZSCORE', tags.flows, flow)
+    local from = tags.last[flow] or tonumber(known or 0)
     tags.last[flow] = math.min(${highestTag}, math.max(tags.passed, from) + cost)
     local tag = math.ceil(tags.last[flow])
     tags.top = math.max(tags.top, tag)
     return tag
   end
   local function closeTags(tags)
+    if tags.isEmpty then redis.call('DEL', tags.flows, tags.state) end
     for flow, tag in pairs(tags.last) do redis.call('ZADD', tags.flows, tag, flow) end
     redis.call('HSET', tags.state, 'top', tags.top)
   end`;
