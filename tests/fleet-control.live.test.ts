@@ -45,7 +45,8 @@ describe.each(stores)('a fleet on %s', (store) => {
     await tune(backend, 'acting', { concurrency: 2, by: 'ada' });
     await expect.poll(running, patience).toBe(2);
     expect(Date.now() - setAt).toBeLessThan(15_000);
-    expect(worker.output()).toContain('"concurrency":2,"msg":"concurrency changed by an operator"');
+    // Its line comes over a pipe, a moment after what it tells of.
+    await expect.poll(worker.output, patience).toContain('"concurrency":2,"msg":"concurrency changed by an operator"');
     for (const { id } of jobs) await client.cancel(id);
     worker.child.kill('SIGTERM');
     expect((await worker.exited).code).toBe(0);
@@ -118,9 +119,8 @@ describe.each(stores)('workers whose clock is 65 minutes off, on %s', (store) =>
   it.each([shiftMs, -shiftMs])('claim nothing, run nothing early, and say so (%i ms)', async (ms) => {
     const { client } = await stage.open();
     const worker = await stage.start(shift({ CLOCK_SHIFT_MS: String(ms) }));
-    expect(worker.output()).toMatch(
-      ms > 0 ? /is \d+ ms ahead of the store's.*not claiming/ : /is \d+ ms behind.*not claiming/,
-    );
+    const told = ms > 0 ? /is \d+ ms ahead of the store's.*not claiming/ : /is \d+ ms behind.*not claiming/;
+    await expect.poll(worker.output, patience).toMatch(told);
     const due = await client.enqueue(acting, { act: 'echo' });
     const later = await client.enqueue(acting, { act: 'echo' }, { delayMs: hourMs });
     const notClaiming = expect.stringContaining('The clock of this machine');
@@ -146,7 +146,7 @@ describe.each(stores)('workers whose clock is 65 minutes off, on %s', (store) =>
     // Nothing it says of itself later is a claim: it would be in its log.
     const right = await stage.start({ QUEUES: 'acting' });
     await stage.reaches(due.id, 'completed');
-    expect(right.output()).toContain(due.id);
+    await expect.poll(right.output, patience).toContain(due.id);
     expect(worker.output()).not.toContain(due.id);
     expect(worker.output()).not.toContain('claim loop rebuilt');
     expect(await stage.reaches(later.id, 'delayed')).toMatchObject({ attempt: 0 });

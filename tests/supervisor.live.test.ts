@@ -113,7 +113,7 @@ describe('a supervisor', () => {
       return found;
     }, patience);
     expect(again).toContain(second);
-    expect(supervisor.output()).toMatch(/"signal":"SIGKILL".*"restartMs":500.*worker process died/);
+    await expect.poll(supervisor.output, patience).toMatch(/"signal":"SIGKILL".*"restartMs":500.*worker process died/);
     const slow = await client.enqueue(acting, { act: 'slow' });
     await stage.started(slow.id);
     supervisor.child.kill('SIGTERM');
@@ -169,7 +169,7 @@ describe('a supervisor', () => {
       expect(text).toMatch(/Worker process 1 died \d+ times in a row, the last time with code 70/);
       expect(status).toBe(503);
     }, patience);
-    expect(supervisor.output()).toContain('crash loop: a worker process keeps dying');
+    await expect.poll(supervisor.output, patience).toContain('crash loop: a worker process keeps dying');
     const waits = Array.from(supervisor.output().matchAll(/"restartMs":(\d+)/g), ([, ms]) => Number(ms));
     expect(waits.slice(0, 5)).toEqual([500, 1_000, 2_000, 4_000, 8_000]);
   });

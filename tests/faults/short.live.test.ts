@@ -24,8 +24,11 @@ const matrix = {
 } as const;
 const rows = Object.entries(matrix).flatMap(([store, names]) => names.map((name) => [name, store] as const));
 
-/** Under Sentinels an accepted job may be lost with the primary; what is red there is anything else. */
-const needsLedger = new Set<string>(['F08']);
+/**
+ * Under Sentinels an accepted job may be lost with the primary, and with `everysec` on a busy disk with its last writes;
+ * what is red there is anything else.
+ */
+const needsLedger = new Set<string>(['F04', 'F08']);
 
 let folder = '';
 let said = '';

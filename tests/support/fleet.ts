@@ -141,6 +141,9 @@ export async function startWorker(
   return worker;
 }
 
+/** How long the last lines of a process that has ended may take. */
+const pipesMs = 500;
+
 function startProcess(env: Readonly<Record<string, string>>): WorkerProcess {
   const child = spawn(process.execPath, program('tests/support/fleet-process.ts'), {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LEASE_MS: '1000', ...env },
@@ -149,7 +152,12 @@ function startProcess(env: Readonly<Record<string, string>>): WorkerProcess {
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += String(chunk)));
   const exited = new Promise<Awaited<WorkerProcess['exited']>>((resolve) =>
-    child.once('exit', (code, signal) => resolve({ code, signal, at: Date.now() })),
+    child.once('exit', (code, signal) => {
+      const ended = { code, signal, at: Date.now() };
+      // Its last lines may still be on their way; a server that it left behind keeps the pipes open.
+      child.once('close', () => resolve(ended));
+      setTimeout(() => resolve(ended), pipesMs).unref();
+    }),
   );
   return { child, output: () => text, exited };
 }
