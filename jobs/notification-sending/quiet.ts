@@ -14,13 +14,17 @@ const minuteMs = 60_000;
 /** Milliseconds from `now` (epoch ms) to the end of the quiet hours; 0 outside of them. Follows the zone's changes of the clock. */
 export function quietMs({ from, to, timeZone }: QuietHours, now: number): number {
   const end = minutesOf(to);
-  const sinceStart = forward(minutesOf(from), localMinutes(now, timeZone));
-  if (sinceStart >= forward(minutesOf(from), end)) return 0;
+  const isQuiet = (at: number): boolean =>
+    forward(minutesOf(from), localMinutes(at, timeZone)) < forward(minutesOf(from), end);
+  if (!isQuiet(now)) return 0;
   const wholeMinute = now - (now % minuteMs);
   const guess = wholeMinute + forward(localMinutes(now, timeZone), end) * minuteMs;
   // When the clock changes in between, the guess is off by that much.
   const offBy = (forward(end, localMinutes(guess, timeZone)) + dayMinutes / 2) % dayMinutes;
-  return Math.max(minuteMs, guess - (offBy - dayMinutes / 2) * minuteMs - now);
+  let ended = guess - (offBy - dayMinutes / 2) * minuteMs;
+  // A time of day that the change leaves out: the first minute behind it.
+  while (isQuiet(ended)) ended += minuteMs;
+  return Math.max(minuteMs, ended - now);
 }
 
 /** Minutes from one time of day to the next time it is the other. */
