@@ -6,7 +6,7 @@
  */
 import type { IQueueBackend, JobJson, JobsOptions, Job as StoredJob } from 'bullmq';
 import type { Backend, NewJob } from './backend.ts';
-import { jobsOf, withJobs } from './flows.ts';
+import { byQueue, jobsOf, withJobs } from './flows.ts';
 import { gather } from './gather.ts';
 import { readTenant } from './tenants.ts';
 
@@ -66,14 +66,9 @@ export function addInTurn(backend: IQueueBackend, queue: string, tags: TagStore)
   };
   backend.addFlow = async (entries) => {
     if (!entries.some(({ jobData }) => isInTurn(jobData))) return addFlow(entries);
-    const byQueue = new Map<string, JobInTurn[]>();
-    for (const { queueName, jobData } of entries) {
-      const jobs = byQueue.get(queueName) ?? [];
-      jobs.push(jobData);
-      byQueue.set(queueName, jobs);
-    }
     const given = new Map<JobJson, JobJson>();
-    for (const [name, jobs] of byQueue) {
+    for (const [name, theirs] of byQueue(entries)) {
+      const jobs = theirs.map(({ jobData }) => jobData);
       for (const [place, job] of (await allWithTags(name, jobs, tags)).entries()) given.set(jobs[place] ?? job, job);
     }
     return addFlow(entries.map((entry) => ({ ...entry, jobData: given.get(entry.jobData) ?? entry.jobData })));
@@ -98,11 +93,11 @@ function withTag({ turn: _taken, ...job }: JobInTurn, priority: number | undefin
 export function addFlowInTurn(stock: Pick<Backend, 'addFlow'>, tags: TagStore): Pick<Backend, 'addFlow'> {
   return {
     async addFlow(flow) {
-      const byQueue = new Map<string, NewJob[]>();
+      const jobsByQueue = new Map<string, NewJob[]>();
       for (const { queue, job } of jobsOf(flow))
-        if (job.turn !== undefined) byQueue.set(queue, [...(byQueue.get(queue) ?? []), job]);
+        if (job.turn !== undefined) jobsByQueue.set(queue, [...(jobsByQueue.get(queue) ?? []), job]);
       const given = new Map<string, NewJob>();
-      for (const [queue, jobs] of byQueue) {
+      for (const [queue, jobs] of jobsByQueue) {
         const turns = jobs.flatMap(({ turn }) => turn ?? []);
         for (const [at, tag] of (await tags.nextTags(queue, turns)).entries()) {
           const job = jobs[at];

@@ -64,6 +64,17 @@ export function flowJobOf({ queue, job, onFailure, children }: NewFlow): FlowJob
   };
 }
 
+/** The entries of one call of BullMQ's `addFlow`, queue by queue, each in its order. */
+export function byQueue<E extends { readonly queueName: string }>(entries: readonly E[]): Map<string, E[]> {
+  const groups = new Map<string, E[]>();
+  for (const entry of entries) {
+    const group = groups.get(entry.queueName);
+    if (group === undefined) groups.set(entry.queueName, [entry]);
+    else group.push(entry);
+  }
+  return groups;
+}
+
 /** Every job of a flow, the parent first. */
 export function jobsOf(flow: NewFlow): readonly Pick<NewFlow, 'job' | 'queue'>[] {
   return [flow, ...flow.children.flatMap(jobsOf)];

@@ -1,4 +1,7 @@
-/** Batched script calls leave in Redis what BullMQ's single ones leave, and a lost answer changes nothing. */
+/**
+ * Batched script calls leave in Redis what BullMQ's single ones leave, and a lost answer changes nothing. Long because all
+ * of it is compared key by key on one bench.
+ */
 import { randomBytes } from 'node:crypto';
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { createRedisBackend, type JobJson, type MinimalJob, type RedisQueueBackend } from 'bullmq';

@@ -73,7 +73,8 @@ function watchPrimary(address: RedisAddress, lines: () => readonly RedisClient[]
       ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
       ...(tls ? { tls: {} } : {}),
     });
-    // A lost Sentinel is not worth a word: the others are there, and each connection asks all of them.
+    // A lost Sentinel is not worth a word, nor what it was asked: the others are there, each connection asks all of them, and
+    // it is asked again when it is back.
     sentinel.on('error', () => undefined);
     sentinel.on('message', (_channel: string, text: string) => {
       if (text.split(' ')[0] !== master) return;

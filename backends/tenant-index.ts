@@ -6,6 +6,7 @@ import type { JobJson, RedisQueueBackend } from 'bullmq';
 import { Cluster } from 'ioredis';
 import type { Chore } from './backend.ts';
 import { tenantOf } from './find.ts';
+import { byQueue } from './flows.ts';
 import type { RedisClient } from './redis-client.ts';
 import { script } from './redis-script.ts';
 
@@ -78,13 +79,13 @@ export function indexTenants(backend: RedisQueueBackend, queue: string, note: No
     return noted === undefined ? added : Promise.all([noted, added]).then(([, id]) => id);
   };
   backend.addFlow = async (entries) => {
-    const byQueue = new Map<string, Noted[]>();
-    for (const { queueName, jobData, jobId } of entries) {
-      const jobs = byQueue.get(queueName) ?? [];
-      jobs.push({ job: jobData, jobId });
-      byQueue.set(queueName, jobs);
-    }
-    await Promise.all(Array.from(byQueue, async ([name, jobs]) => note(name, jobs)));
+    const noted = Array.from(byQueue(entries), async ([name, theirs]) =>
+      note(
+        name,
+        theirs.map(({ jobData, jobId }) => ({ job: jobData, jobId })),
+      ),
+    );
+    await Promise.all(noted);
     return addFlow(entries);
   };
 }

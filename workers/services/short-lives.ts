@@ -19,19 +19,24 @@ const most = 1_000;
 export function createShortLives(records: Pick<RecordStore, 'expire'>, onError: (error: unknown) => void): ShortLives {
   let waiting: string[] = [];
   let timer: NodeJS.Timeout | undefined;
-  const tell = async (): Promise<void> => {
+  /** Settles with every call that is under way. */
+  let telling: Promise<unknown> = Promise.resolve();
+  const tell = (): void => {
     clearTimeout(timer);
     timer = undefined;
     const names = waiting;
     waiting = [];
-    if (names.length > 0) await records.expire(names, completedTtlMs).catch(onError);
+    if (names.length > 0) telling = Promise.all([telling, records.expire(names, completedTtlMs).catch(onError)]);
   };
   return {
     shorten(names) {
       waiting.push(...names);
-      if (waiting.length >= most) void tell();
-      else if (waiting.length > 0) timer ??= setTimeout(() => void tell(), everyMs).unref();
+      if (waiting.length >= most) tell();
+      else if (waiting.length > 0) timer ??= setTimeout(tell, everyMs).unref();
     },
-    close: tell,
+    async close() {
+      tell();
+      await telling;
+    },
   };
 }
